@@ -1,0 +1,200 @@
+use super::{Ballot, Generations, Key, NodeId, Phase, RingRecord, Stamped, Value, Version, Vnode};
+
+/// Why an entry is written: only users' writes count as use of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A client's request.
+    User,
+    /// Read repair or rebuild.
+    Repair,
+    /// A hint that is replayed.
+    Hint,
+}
+
+/// Where the next page of a pull begins: after this hash within this vnode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PullCursor {
+    /// The vnode last sent from.
+    pub vnode: Vnode,
+    /// The last hash sent from it.
+    pub hash: u64,
+}
+
+/// What one node may ask of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplicaOp {
+    /// What do you hold under `key`? The value is sent only if it is newer than `known`.
+    Read {
+        /// The key.
+        key: Key,
+        /// What the coordinator has already.
+        known: Option<Version>,
+    },
+    /// Keep `entry` under `key` unless a larger version stands there.
+    Write {
+        /// The key.
+        key: Key,
+        /// The new state.
+        entry: Stamped,
+        /// Why it is written.
+        cause: Cause,
+    },
+    /// "I restarted with empty memory as this generation": adopt it, then say what you hold.
+    RebuildBegin {
+        /// Who rebuilds.
+        node: NodeId,
+        /// Its new generation.
+        generation: u64,
+        /// Of which vnodes.
+        vnodes: Vec<Vnode>,
+    },
+    /// Send the entries of these vnodes, page by page.
+    RebuildPull {
+        /// Who rebuilds.
+        node: NodeId,
+        /// Its generation.
+        generation: u64,
+        /// Of which vnodes, ascending.
+        vnodes: Vec<Vnode>,
+        /// Where the last page ended.
+        after: Option<PullCursor>,
+        /// About how large a page may be.
+        max_bytes: u32,
+    },
+    /// Paxos, first phase.
+    RingPrepare {
+        /// For the record of this epoch.
+        epoch: u64,
+        /// The proposer's ballot.
+        ballot: Ballot,
+        /// Who votes, sorted.
+        voters: Vec<String>,
+    },
+    /// Paxos, second phase.
+    RingAccept {
+        /// The proposer's ballot.
+        ballot: Ballot,
+        /// The proposed record.
+        record: Box<RingRecord>,
+        /// Who votes, sorted.
+        voters: Vec<String>,
+    },
+    /// This record was chosen: adopt it.
+    RingLearn(Box<RingRecord>),
+    /// Which record do you have?
+    RingFetch,
+}
+
+/// What a replica holds under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadAnswer {
+    /// False while the replica rebuilds: its silence proves nothing.
+    pub votes: bool,
+    /// What it holds; `None` when it never saw the key or forgot it.
+    pub version: Option<Version>,
+    /// The value, when live and newer than what the coordinator had.
+    pub value: Option<Value>,
+}
+
+/// What became of a write on one replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriteAnswer {
+    /// The larger version that stood there already, if one did.
+    pub superseded_by: Option<Version>,
+    /// A live value stood there before.
+    pub was_live: bool,
+}
+
+/// How a co-owner stands with one vnode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildState {
+    /// It holds what it must: its reads and pulls count.
+    pub ready: bool,
+    /// The generations under which all owners were empty at once, if that is how it became ready.
+    pub founding: Option<Generations>,
+}
+
+/// A co-owner's answer to the start of a rebuild.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildStates {
+    /// The answering node's generation.
+    pub generation: u64,
+    /// Its record's number.
+    pub number: (u64, Phase),
+    /// Parallel to the vnodes asked for.
+    pub states: Vec<RebuildState>,
+}
+
+/// Some entries of the vnodes that are pulled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RebuildPage {
+    /// Keys and what stands under them.
+    pub entries: Vec<(Key, Stamped)>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<PullCursor>,
+}
+
+/// An acceptor's answer to a prepare or an accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RingVote {
+    /// Promised or accepted; what had been accepted before.
+    Granted {
+        /// The highest ballot accepted so far and its record.
+        accepted: Option<(Ballot, Box<RingRecord>)>,
+    },
+    /// A larger ballot was promised.
+    Outbid {
+        /// That ballot.
+        promised: Ballot,
+    },
+    /// A record of that epoch or a later one is already chosen.
+    Chosen(Box<RingRecord>),
+    /// The node will not vote in this election at all.
+    Refused(String),
+}
+
+/// Why a replica did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The coordinator is behind.
+    StaleStamp {
+        /// The newer record, if that is what it lacks.
+        record: Option<Box<RingRecord>>,
+        /// The generations the replica knows of the vnode's owners.
+        generations: Generations,
+    },
+    /// The replica is behind: send it the record first.
+    Behind {
+        /// Its epoch, 0 without a record.
+        epoch: u64,
+        /// Its phase.
+        phase: u32,
+    },
+    /// It does not own the vnode.
+    NotOwner,
+    /// The deadline had passed before the work began.
+    Late,
+    /// A bound was hit.
+    Overloaded,
+    /// The request can never succeed as it is.
+    Invalid(String),
+}
+
+/// What one node answers another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplicaAnswer {
+    /// To [`ReplicaOp::Read`].
+    Read(ReadAnswer),
+    /// To [`ReplicaOp::Write`].
+    Write(WriteAnswer),
+    /// To [`ReplicaOp::RebuildBegin`].
+    RebuildStates(RebuildStates),
+    /// To [`ReplicaOp::RebuildPull`].
+    RebuildPage(RebuildPage),
+    /// To [`ReplicaOp::RingPrepare`] and [`ReplicaOp::RingAccept`].
+    RingVote(RingVote),
+    /// To [`ReplicaOp::RingFetch`] and [`ReplicaOp::RingLearn`].
+    RingState(Option<Box<RingRecord>>),
+    /// To anything.
+    Refused(Refusal),
+}
