@@ -1,1 +1,6 @@
-//! node
+//! The Shoal server.
+
+pub mod admin;
+pub mod coordinator;
+pub mod frontend;
+pub mod limits;

@@ -1,0 +1,114 @@
+//! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status` and the health endpoints.
+
+use shoal_proto::types::NodeId;
+
+/// A run of hash slots with the same owners.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SlotRange {
+    /// First slot.
+    pub start: u16,
+    /// Last slot.
+    pub end: u16,
+    /// Owners in preference order.
+    pub owners: Vec<NodeAddress>,
+}
+
+/// A node and its RESP door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAddress {
+    /// Its name.
+    pub node_id: NodeId,
+    /// 40 hex digits that stand for the name where Redis clients expect such.
+    pub redis_id: String,
+    /// Host of the RESP door.
+    pub host: String,
+    /// Port of the RESP door.
+    pub port: u16,
+}
+
+/// Counters of one node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NodeStats {
+    /// Live entries held.
+    pub entries: u64,
+    /// Tombstones and expired markers held.
+    pub markers: u64,
+    /// Bytes held: entries, markers, index.
+    pub bytes: u64,
+    /// The limit on them.
+    pub max_bytes: u64,
+    /// Reads that found a value.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Entries evicted.
+    pub evictions: u64,
+    /// Entries expired.
+    pub expirations: u64,
+    /// Vnodes this node owns.
+    pub vnodes_owned: u32,
+    /// Those it votes for.
+    pub vnodes_ready: u32,
+    /// Hints kept for others.
+    pub hints: u64,
+    /// Their bytes.
+    pub hint_bytes: u64,
+    /// Connections open at the RESP door.
+    pub connections: u64,
+    /// Commands served.
+    pub commands: u64,
+    /// Milliseconds since start.
+    pub uptime_ms: u64,
+}
+
+/// One node as seen by another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// What it publishes.
+    pub info: shoal_membership::NodeInfo,
+    /// It is in the ring record.
+    pub member: bool,
+    /// Worth asking.
+    pub live: bool,
+    /// Vnodes it owns in any position.
+    pub owned_vnodes: u32,
+}
+
+/// The cluster as the node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterStatus {
+    /// The configured name.
+    pub cluster: String,
+    /// The agreed identity, 0 without a ring.
+    pub cluster_id: u64,
+    /// Epoch of the ring record, 0 without one.
+    pub epoch: u64,
+    /// Phase of the ring record.
+    pub phase: u32,
+    /// Vnodes in the ring.
+    pub vnodes: u32,
+    /// Owners per vnode.
+    pub replicas: u32,
+    /// The answering node.
+    pub me: NodeId,
+    /// All nodes known.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// Read-only facts for the front ends.
+pub trait ClusterInfo: Send + Sync + 'static {
+    /// This node.
+    fn me(&self) -> NodeAddress;
+    /// The hash slot of a key.
+    fn key_slot(&self, key: &[u8]) -> u16;
+    /// Slot ranges with their owners; empty before there is a ring.
+    fn slot_ranges(&self) -> Vec<SlotRange>;
+    /// This node's counters.
+    fn stats(&self) -> NodeStats;
+    /// The cluster as this node sees it.
+    fn status(&self) -> ClusterStatus;
+    /// The node has its record and every vnode it owns is rebuilt.
+    fn is_ready(&self) -> bool;
+    /// All counters in Prometheus text.
+    fn metrics_text(&self) -> String;
+}

@@ -1,0 +1,118 @@
+//! What the front ends see of a coordinator.
+
+use shoal_proto::types::{Consistency, Tag, UnixMillis, Value};
+use std::time::Duration;
+
+/// What a request may choose; the rest comes from the node's configuration.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequestOptions {
+    /// The consistency level; `None` takes the default for the kind of request.
+    pub consistency: Option<Consistency>,
+    /// How long the caller will wait; `None` takes the default.
+    pub timeout: Option<Duration>,
+    /// A tag the client made, kept by every retry of the same write.
+    pub tag: Option<Tag>,
+}
+
+/// When a value is to expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never.
+    Never,
+    /// After this time, counted from the coordinator's clock.
+    After(Duration),
+    /// At this instant.
+    At(UnixMillis),
+    /// When the value it replaces would have.
+    Keep,
+}
+
+/// What an answer was worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The version written or read.
+    pub tag: Option<Tag>,
+    /// When that version expires.
+    pub expires_at: Option<UnixMillis>,
+    /// The level that was met.
+    pub reached: Consistency,
+    /// Owners that were asked.
+    pub asked: u8,
+    /// Owners whose answers were counted.
+    pub answered: u8,
+    /// The larger version that stood in the way of a write.
+    pub superseded_by: Option<Tag>,
+    /// Lagging owners were brought up before the answer.
+    pub repaired: bool,
+    /// A write was kept for an owner that could not be reached.
+    pub hinted: bool,
+    /// A lower level than asked for was met.
+    pub degraded: bool,
+}
+
+/// The answer to a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetReply {
+    /// `None` on a miss.
+    pub value: Option<Value>,
+    /// What the answer was worth.
+    pub outcome: Outcome,
+}
+
+/// The answer to a write that stores a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetReply {
+    /// What the answer was worth.
+    pub outcome: Outcome,
+}
+
+/// The answer to a delete or a change of expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExistedReply {
+    /// A live value was present on an owner that answered.
+    pub existed: bool,
+    /// What the answer was worth.
+    pub outcome: Outcome,
+}
+
+/// Why a request could not be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CoordinatorError {
+    /// The node has not joined a ring yet.
+    #[error("this node has no ring record yet; it is still looking for the other members")]
+    NotReady,
+    /// The level needs more owners than can be asked.
+    #[error("{level} needs {required} of {replicas} owners, {available} can be asked")]
+    Unavailable {
+        /// The level asked for.
+        level: Consistency,
+        /// How many owners it needs.
+        required: usize,
+        /// How many could be asked.
+        available: usize,
+        /// How many there are.
+        replicas: usize,
+        /// The write may still take effect.
+        maybe: bool,
+    },
+    /// The deadline passed first.
+    #[error("{level} needs {required} owners, {answered} answered within {waited_ms} ms")]
+    Timeout {
+        /// The level asked for.
+        level: Consistency,
+        /// How many owners it needs.
+        required: usize,
+        /// How many answered in time.
+        answered: usize,
+        /// How long the request waited.
+        waited_ms: u64,
+        /// The write may still take effect.
+        maybe: bool,
+    },
+    /// Too much is in flight; nothing was done.
+    #[error("overloaded: {0}")]
+    Overloaded(&'static str),
+    /// The request can never succeed as it is.
+    #[error("{0}")]
+    Invalid(String),
+}

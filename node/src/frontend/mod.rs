@@ -1,0 +1,85 @@
+//! The doors. Each translates its protocol to a [`Command`] and a [`Reply`] to its protocol; nothing else reaches the
+//! coordinator.
+
+use crate::coordinator::{
+    Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,
+};
+use shoal_proto::types::{Key, Value};
+
+/// A request in no particular protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Read a key.
+    Get(Key),
+    /// Store a value.
+    Set(Key, Value, Expiry),
+    /// Delete a key.
+    Delete(Key),
+    /// Change when a key expires.
+    Expire(Key, Expiry),
+}
+
+/// An answer in no particular protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Command::Get`].
+    Value(GetReply),
+    /// To [`Command::Set`].
+    Stored(SetReply),
+    /// To [`Command::Delete`] and [`Command::Expire`].
+    Existed(ExistedReply),
+}
+
+impl Command {
+    /// The key the command is about.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Self::Get(key) | Self::Set(key, ..) | Self::Delete(key) | Self::Expire(key, _) => key,
+        }
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        matches!(self, Self::Get(_))
+    }
+}
+
+/// Runs a command at once if this node can answer it alone; hands it back otherwise.
+///
+/// # Errors
+/// The command itself, to be given to [`execute`].
+pub fn try_execute(
+    coordinator: &Coordinator,
+    command: Command,
+    options: &RequestOptions,
+) -> Result<Result<Reply, CoordinatorError>, Command> {
+    let done = match &command {
+        Command::Get(key) => coordinator.try_get(key, options).map(|r| r.map(Reply::Value)),
+        Command::Set(key, value, expiry) => {
+            coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
+        }
+        Command::Delete(_) | Command::Expire(..) => None,
+    };
+    done.ok_or(command)
+}
+
+/// Runs a command over the owners of its key.
+///
+/// # Errors
+/// What the coordinator could not do.
+pub async fn execute(
+    coordinator: &Coordinator,
+    command: Command,
+    options: &RequestOptions,
+) -> Result<Reply, CoordinatorError> {
+    match command {
+        Command::Get(key) => coordinator.get(key, options).await.map(Reply::Value),
+        Command::Set(key, value, expiry) => {
+            coordinator.set(key, value, expiry, options).await.map(Reply::Stored)
+        }
+        Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Existed),
+        Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Existed),
+    }
+}
