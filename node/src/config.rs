@@ -1,0 +1,70 @@
+//! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
+//! and checked elsewhere.
+
+use shoal_membership::{Addresses, config::GossipConfig};
+use shoal_proto::types::{Consistency, NodeId};
+use std::{net::SocketAddr, time::Duration};
+
+/// What becomes of a vnode when too few owners still hold memory of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLoss {
+    /// Go on with what survives, counted and logged.
+    Reset,
+    /// Leave the vnode unanswered until the owners return.
+    Stop,
+}
+
+/// Sockets a node binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenAddresses {
+    /// RESP clients.
+    pub resp: SocketAddr,
+    /// HTTP clients, metrics, health.
+    pub http: SocketAddr,
+    /// gRPC: peers and clients.
+    pub grpc: SocketAddr,
+    /// UDP gossip.
+    pub gossip: SocketAddr,
+}
+
+/// Everything one node is configured with.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The cluster's name; nodes of different names do not talk.
+    pub cluster: String,
+    /// What nodes of the cluster prove to each other; without one everything stays on loopback.
+    pub secret: Option<String>,
+    /// The node's name.
+    pub node_id: NodeId,
+    /// Gossip addresses (`host:port`) of the first members.
+    pub seeds: Vec<String>,
+    /// The node's failure domain.
+    pub zone: String,
+    /// Relative share of the data; 100 is the default.
+    pub capacity: u32,
+    /// Where the doors are bound.
+    pub listen: ListenAddresses,
+    /// Where others reach them.
+    pub advertise: Addresses,
+    /// Timing of gossip.
+    pub gossip: GossipConfig,
+    /// Owners per key when this node founds a cluster.
+    pub replicas: usize,
+    /// Vnodes when this node founds a cluster: a power of two.
+    pub vnodes: u16,
+    /// Level of reads that name none.
+    pub read_consistency: Consistency,
+    /// Level of writes that name none.
+    pub write_consistency: Consistency,
+    /// How long a request may take unless it says otherwise.
+    pub request_timeout: Duration,
+    /// How long a read waits for the owners it asked before it asks another.
+    pub read_patience: Duration,
+    /// Bytes of entries, index and markers.
+    pub max_memory: u64,
+    /// How long a rebuild waits for enough owners that hold memory.
+    pub rebuild_patience: Duration,
+    /// What happens then.
+    pub on_loss: OnLoss,
+}
