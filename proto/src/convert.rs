@@ -542,6 +542,7 @@ impl From<Refusal> for replica::Refusal {
             Refusal::NotOwner => Reason::NotOwner(replica::NotOwner {}),
             Refusal::Late => Reason::Late(replica::Late {}),
             Refusal::Overloaded => Reason::Overloaded(replica::Overloaded {}),
+            Refusal::Starting => Reason::Starting(replica::Starting {}),
             Refusal::Invalid(why) => Reason::Invalid(why),
         };
         Self { reason: Some(reason) }
@@ -561,6 +562,7 @@ impl TryFrom<replica::Refusal> for Refusal {
             Reason::NotOwner(replica::NotOwner {}) => Self::NotOwner,
             Reason::Late(replica::Late {}) => Self::Late,
             Reason::Overloaded(replica::Overloaded {}) => Self::Overloaded,
+            Reason::Starting(replica::Starting {}) => Self::Starting,
             Reason::Invalid(why) => Self::Invalid(why),
         })
     }

@@ -176,6 +176,8 @@ pub enum Refusal {
     Late,
     /// A bound was hit.
     Overloaded,
+    /// It has just restarted and not yet heard from enough co-owners: nothing it does counts.
+    Starting,
     /// The request can never succeed as it is.
     Invalid(String),
 }
