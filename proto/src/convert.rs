@@ -345,10 +345,9 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
     fn try_from(op: replica::request::Op) -> Result<Self, DecodeError> {
         use replica::request::Op;
         Ok(match op {
-            Op::Read(read) => Self::Read {
-                key: Key::new(read.key)?,
-                known: read.known.map(TryInto::try_into).transpose()?,
-            },
+            Op::Read(read) => {
+                Self::Read { key: Key::new(read.key)?, known: read.known.map(TryInto::try_into).transpose()? }
+            }
             Op::Write(write) => Self::Write {
                 key: Key::new(write.key)?,
                 entry: write.entry.ok_or(DecodeError::Missing("entry"))?.try_into()?,
@@ -431,10 +430,10 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
                 })
             }
             ReplicaAnswer::RebuildPage(page) => {
-                let entries = page
-                    .entries
-                    .into_iter()
-                    .map(|(key, entry)| replica::KeyedEntry { key: key.into_bytes(), entry: Some(entry.into()) });
+                let entries = page.entries.into_iter().map(|(key, entry)| replica::KeyedEntry {
+                    key: key.into_bytes(),
+                    entry: Some(entry.into()),
+                });
                 Self::RebuildPage(replica::RebuildPage {
                     entries: entries.collect(),
                     next: page.next.map(Into::into),
@@ -521,7 +520,9 @@ impl TryFrom<replica::RingVote> for RingVote {
         }
         if vote.granted {
             let accepted = accepted(vote.accepted_ballot, vote.accepted_record)?;
-            return Ok(Self::Granted { accepted: accepted.map(|(ballot, record)| (ballot, Box::new(record))) });
+            return Ok(Self::Granted {
+                accepted: accepted.map(|(ballot, record)| (ballot, Box::new(record))),
+            });
         }
         match vote.promised {
             Some(promised) => Ok(Self::Outbid { promised: promised.try_into()? }),
@@ -555,9 +556,10 @@ impl TryFrom<replica::Refusal> for Refusal {
     fn try_from(refusal: replica::Refusal) -> Result<Self, DecodeError> {
         use replica::refusal::Reason;
         Ok(match refusal.reason.ok_or(DecodeError::Missing("reason"))? {
-            Reason::StaleStamp(stale) => {
-                Self::StaleStamp { record: boxed_record(stale.record)?, generations: stale.generations.into() }
-            }
+            Reason::StaleStamp(stale) => Self::StaleStamp {
+                record: boxed_record(stale.record)?,
+                generations: stale.generations.into(),
+            },
             Reason::Behind(behind) => Self::Behind { epoch: behind.epoch, phase: behind.phase },
             Reason::NotOwner(replica::NotOwner {}) => Self::NotOwner,
             Reason::Late(replica::Late {}) => Self::Late,

@@ -38,7 +38,9 @@ impl Acceptor {
     }
 
     fn granted(&self) -> RingVote {
-        RingVote::Granted { accepted: self.accepted.clone().map(|(ballot, record)| (ballot, Box::new(record))) }
+        RingVote::Granted {
+            accepted: self.accepted.clone().map(|(ballot, record)| (ballot, Box::new(record))),
+        }
     }
 }
 

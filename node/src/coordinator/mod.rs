@@ -1,64 +1,344 @@
-//! Runs a request over the owners of its key.
+//! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
+//!
+//! [`plan`], [`quorum`] and [`resolve`] decide and know nothing of time or tasks; [`read`] and [`write`] drive them.
 
 mod api;
+mod hints;
+mod plan;
+mod quorum;
+mod read;
+mod resolve;
+mod write;
 
 pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
+pub use hints::Hints;
+pub use plan::Plan;
+pub use quorum::{QuorumTracker, Verdict};
+pub use resolve::{Resolution, ValueMissing, resolve};
 
-use shoal_proto::types::{Key, UnixMillis, Value};
+use crate::{
+    metrics::Metrics,
+    replica::{Replicas, Trust},
+};
+use read::ReadOutcome;
+use shoal_membership::{Cluster, ClusterView};
+use shoal_proto::types::{
+    Cause, Consistency, Key, ReplicaAnswer, ReplicaOp, Stamped, Tag, UnixMillis, Value, Version, Vnode,
+    WriterId,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::time::Instant;
+use write::WriteOutcome;
+use xxhash_rust::xxh3::xxh3_64;
 
-/// SKELETON for the front ends to compile against; bodies follow.
-pub struct Coordinator {}
+/// How far ahead of the clock a client's tag may be: further, and it would shut out everyone else's writes.
+const CLIENT_TAG_AHEAD: Duration = Duration::from_millis(500);
+
+/// Defaults of requests that do not choose.
+#[derive(Debug, Clone, Copy)]
+pub struct CoordinatorConfig {
+    /// Level of reads.
+    pub read_consistency: Consistency,
+    /// Level of writes; deletes have their own.
+    pub write_consistency: Consistency,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// How long a read waits for the owners it asked before it asks another.
+    pub read_patience: Duration,
+}
+
+/// Serves requests on whichever node received them.
+pub struct Coordinator {
+    cluster: Arc<Cluster>,
+    replicas: Replicas,
+    hints: Arc<Hints>,
+    metrics: Arc<Metrics>,
+    config: CoordinatorConfig,
+}
 
 impl Coordinator {
-    /// The coordinator's hybrid clock reading: what TTLs count from and expiry is judged by.
+    /// A coordinator over all copies.
+    #[must_use]
+    pub fn new(
+        cluster: Arc<Cluster>,
+        replicas: Replicas,
+        hints: Arc<Hints>,
+        metrics: Arc<Metrics>,
+        config: CoordinatorConfig,
+    ) -> Self {
+        Self { cluster, replicas, hints, metrics, config }
+    }
+
+    /// The hybrid clock's reading: what TTLs count from and expiry is judged by.
+    #[must_use]
     pub fn now(&self) -> UnixMillis {
-        UnixMillis(0)
+        self.replicas.local.now()
     }
 
     /// Answers a read at once if this node can alone; `None` when others must be asked (use [`Coordinator::get`]).
-    pub fn try_get(&self, _key: &Key, _options: &RequestOptions) -> Option<Result<GetReply, CoordinatorError>> {
-        None
+    #[must_use]
+    pub fn try_get(&self, key: &Key, options: &RequestOptions) -> Option<Result<GetReply, CoordinatorError>> {
+        let level = options.consistency.unwrap_or(self.config.read_consistency);
+        let view = self.cluster.view();
+        let vnode = view.vnode_of(key.as_bytes())?;
+        if level.required(view.owners(vnode).len()) != 1 {
+            return None;
+        }
+        // A miss asks one more owner.
+        let entry = self.replicas.local.read_alone(&view, vnode, key)??;
+        self.metrics.reads.inc();
+        let outcome = ReadOutcome { entry: Some(entry), asked: 1, answered: 1, repaired: false };
+        Some(Ok(get_reply(outcome, level)))
     }
 
     /// Reads a key.
-    pub async fn get(&self, _key: Key, _options: &RequestOptions) -> Result<GetReply, CoordinatorError> {
-        Err(CoordinatorError::NotReady)
+    ///
+    /// # Errors
+    /// When the level is out of reach or its owners do not answer in time. A miss is no error.
+    pub async fn get(&self, key: Key, options: &RequestOptions) -> Result<GetReply, CoordinatorError> {
+        self.metrics.reads.inc();
+        let level = options.consistency.unwrap_or(self.config.read_consistency);
+        let outcome = self.counted(self.read(&key, level, self.timeout(options)).await)?;
+        Ok(get_reply(outcome, level))
     }
 
-    /// Stores a value at once if this node can alone; hands value back when others must be waited for.
+    /// Stores a value at once if one acknowledgement is enough and this node can give it; the other owners get theirs
+    /// in the background. `None` when others must be waited for (use [`Coordinator::set`]).
+    #[must_use]
     pub fn try_set(
         &self,
-        _key: &Key,
-        _value: &Value,
-        _expiry: Expiry,
-        _options: &RequestOptions,
+        key: &Key,
+        value: &Value,
+        expiry: Expiry,
+        options: &RequestOptions,
     ) -> Option<Result<SetReply, CoordinatorError>> {
-        None
+        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let view = self.cluster.view();
+        let vnode = view.vnode_of(key.as_bytes())?;
+        if expiry == Expiry::Keep
+            || level.required(view.owners(vnode).len()) != 1
+            || !self.acknowledges(&view, vnode)
+        {
+            return None;
+        }
+        self.metrics.writes.inc();
+        let written = self.new_tag(&view, options.tag).and_then(|tag| {
+            let entry = Stamped::live(tag, 0, self.expires_at(expiry, None)?, value.clone());
+            let version = entry.version();
+            Ok((version, self.write_alone(&view, key, entry, level, self.timeout(options))?))
+        });
+        Some(
+            written
+                .map(|(version, outcome)| SetReply { outcome: self.written(version, outcome, level, false) }),
+        )
     }
 
     /// Stores a value.
+    ///
+    /// # Errors
+    /// When the level is out of reach or its owners do not answer in time; the error says whether the write may still
+    /// take effect.
     pub async fn set(
         &self,
-        _key: Key,
-        _value: Value,
-        _expiry: Expiry,
-        _options: &RequestOptions,
+        key: Key,
+        value: Value,
+        expiry: Expiry,
+        options: &RequestOptions,
     ) -> Result<SetReply, CoordinatorError> {
-        Err(CoordinatorError::NotReady)
+        self.metrics.writes.inc();
+        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let timeout = self.timeout(options);
+        let replaced = match expiry {
+            Expiry::Keep => self.counted(self.read(&key, level, timeout).await)?.entry.map(|e| e.version()),
+            _ => None,
+        };
+        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
+        let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value);
+        let outcome = self.counted(self.write(&key, &entry, level, timeout).await)?;
+        Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
     }
 
-    /// Deletes a key. Defaults to QUORUM, and falls back to ONE with a flag when a quorum is out of reach.
-    pub async fn delete(&self, _key: Key, _options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
-        Err(CoordinatorError::NotReady)
+    /// Deletes a key. Unless a level is chosen it is QUORUM, and ONE, flagged, where a quorum is out of reach: a delete
+    /// that only one owner knows of may be outlived by the value.
+    ///
+    /// # Errors
+    /// As [`Coordinator::set`].
+    pub async fn delete(&self, key: Key, options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
+        self.metrics.writes.inc();
+        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
+        let entry = Stamped::tombstone(tag);
+        let level = options.consistency.unwrap_or(Consistency::Quorum);
+        let timeout = self.timeout(options);
+        let mut degraded = false;
+        let mut result = self.write(&key, &entry, level, timeout).await;
+        let out_of_reach =
+            matches!(result, Err(CoordinatorError::Unavailable { .. } | CoordinatorError::Timeout { .. }));
+        if options.consistency.is_none() && out_of_reach {
+            self.metrics.degraded_deletes.inc();
+            degraded = true;
+            result = self.write(&key, &entry, Consistency::One, timeout).await;
+        }
+        let reached = if degraded { Consistency::One } else { level };
+        let outcome = self.counted(result)?;
+        let existed = outcome.was_live;
+        Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
     }
 
-    /// Changes when a key expires: names the version it read and raises only the touch count.
+    /// Changes when a key expires. The new version names the tag of the value it read and raises only the touch count,
+    /// so it never beats a write it did not see.
+    ///
+    /// # Errors
+    /// As [`Coordinator::set`].
     pub async fn expire(
         &self,
-        _key: Key,
-        _expiry: Expiry,
-        _options: &RequestOptions,
+        key: Key,
+        expiry: Expiry,
+        options: &RequestOptions,
     ) -> Result<ExistedReply, CoordinatorError> {
-        Err(CoordinatorError::NotReady)
+        self.metrics.writes.inc();
+        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let timeout = self.timeout(options);
+        let read = self.counted(self.read(&key, level, timeout).await)?;
+        let found = read.entry.as_ref().map(Stamped::version);
+        let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
+            let existed = false;
+            return Ok(ExistedReply { existed, outcome: get_reply(read, level).outcome });
+        };
+        let touch = held.touch.checked_add(1).ok_or_else(|| {
+            CoordinatorError::Invalid(
+                "expiry changed 65535 times; write the value anew to change it again".into(),
+            )
+        })?;
+        let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
+        let outcome = self.counted(self.write(&key, &entry, level, timeout).await)?;
+        Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
     }
+
+    fn timeout(&self, options: &RequestOptions) -> Duration {
+        options.timeout.unwrap_or(self.config.timeout)
+    }
+
+    /// Whether this node's acknowledgement of a write to `vnode` counts.
+    fn acknowledges(&self, view: &ClusterView, vnode: Vnode) -> bool {
+        view.my_index().is_some_and(|me| view.owners(vnode).contains(&me))
+            && self.replicas.local.vnodes.trust(vnode) > Trust::Starting
+    }
+
+    /// Writes here and leaves the other owners to the background. `acknowledges` has been checked.
+    fn write_alone(
+        &self,
+        view: &Arc<ClusterView>,
+        key: &Key,
+        entry: Stamped,
+        level: Consistency,
+        timeout: Duration,
+    ) -> Result<WriteOutcome, CoordinatorError> {
+        let plan = Plan::new(view, key, level)?;
+        let mut outcome = WriteOutcome { asked: plan.replicas() as u8, ..WriteOutcome::default() };
+        let deadline = Instant::now() + timeout;
+        for owner in plan.owners.iter().copied() {
+            if Some(owner) != view.my_index() {
+                self.write_to(view, &plan, owner, key, entry.clone(), Cause::User, deadline, |_| ());
+                continue;
+            }
+            let op = ReplicaOp::Write { key: key.clone(), entry: entry.clone(), cause: Cause::User };
+            match self.replicas.local.handle(Some(&plan.stamp), op) {
+                ReplicaAnswer::Write(answer) => outcome.count(answer),
+                ReplicaAnswer::Refused(shoal_proto::types::Refusal::Invalid(why)) => {
+                    return Err(CoordinatorError::Invalid(why));
+                }
+                _ => return Err(plan.unavailable(0, true)),
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// The client's tag if it made one, otherwise the next of this node's clock.
+    fn new_tag(&self, view: &ClusterView, made_by_client: Option<Tag>) -> Result<Tag, CoordinatorError> {
+        let local = &self.replicas.local;
+        let Some(tag) = made_by_client else {
+            let writer =
+                view.my_writer().unwrap_or_else(|| WriterId::client(xxh3_64(view.me().as_str().as_bytes())));
+            return local
+                .clock
+                .tick(local.wall.now(), writer)
+                .ok_or_else(|| CoordinatorError::Invalid("the clock is past the year 2109".into()));
+        };
+        let ahead = tag.millis().saturating_since(self.now());
+        if ahead > CLIENT_TAG_AHEAD {
+            return Err(CoordinatorError::Invalid(format!(
+                "tag is {} ms ahead of this node's clock, {} ms are allowed",
+                ahead.as_millis(),
+                CLIENT_TAG_AHEAD.as_millis()
+            )));
+        }
+        local.clock.observe(tag);
+        Ok(tag)
+    }
+
+    fn expires_at(
+        &self,
+        expiry: Expiry,
+        replaced: Option<Version>,
+    ) -> Result<Option<UnixMillis>, CoordinatorError> {
+        match expiry {
+            Expiry::Never => Ok(None),
+            Expiry::Keep => {
+                Ok(replaced.filter(|version| !version.dead).and_then(|version| version.expires_at))
+            }
+            Expiry::At(at) if at <= UnixMillis::MAX => Ok(Some(at)),
+            Expiry::After(ttl) if self.now().checked_add(ttl).is_some() => Ok(self.now().checked_add(ttl)),
+            Expiry::At(_) | Expiry::After(_) => {
+                Err(CoordinatorError::Invalid("expiry lies past the year 2109".into()))
+            }
+        }
+    }
+
+    fn written(
+        &self,
+        version: Version,
+        outcome: WriteOutcome,
+        reached: Consistency,
+        degraded: bool,
+    ) -> Outcome {
+        if outcome.superseded_by.is_some() {
+            self.metrics.superseded.inc();
+        }
+        Outcome {
+            tag: Some(version.tag),
+            expires_at: version.expires_at,
+            reached,
+            asked: outcome.asked,
+            answered: outcome.answered,
+            superseded_by: outcome.superseded_by.map(|version| version.tag),
+            repaired: false,
+            hinted: outcome.hinted,
+            degraded,
+        }
+    }
+
+    fn counted<T>(&self, result: Result<T, CoordinatorError>) -> Result<T, CoordinatorError> {
+        match &result {
+            Err(CoordinatorError::Unavailable { .. }) => drop(self.metrics.unavailable.inc()),
+            Err(CoordinatorError::Timeout { .. }) => drop(self.metrics.timeouts.inc()),
+            _ => {}
+        }
+        result
+    }
+}
+
+fn get_reply(read: ReadOutcome, reached: Consistency) -> GetReply {
+    let version = read.entry.as_ref().map(Stamped::version);
+    let outcome = Outcome {
+        tag: version.map(|version| version.tag),
+        expires_at: version.and_then(|version| version.expires_at),
+        reached,
+        asked: read.asked,
+        answered: read.answered,
+        superseded_by: None,
+        repaired: read.repaired,
+        hinted: false,
+        degraded: false,
+    };
+    GetReply { value: read.entry.and_then(Stamped::into_value), outcome }
 }

@@ -40,7 +40,9 @@ impl Phase {
     /// The phase with this number.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
-        [Self::Old, Self::WriteBothReadOld, Self::WriteBothReadNew, Self::New].into_iter().find(|p| p.number() == number)
+        [Self::Old, Self::WriteBothReadOld, Self::WriteBothReadNew, Self::New]
+            .into_iter()
+            .find(|p| p.number() == number)
     }
 }
 

@@ -1,0 +1,339 @@
+//! Builds a node from its modules. The only file that knows them all; it owns the order of starting and stopping.
+
+use crate::{
+    admin::ClusterInfo,
+    config::NodeConfig,
+    coordinator::{Coordinator, CoordinatorConfig, Hints},
+    frontend::{
+        grpc::GrpcDoor,
+        resp::{RespCounters, RespDoor},
+    },
+    info::{Gauges, NodeFacts},
+    limits,
+    listen::{BindError, Sockets},
+    metrics::Metrics,
+    rebuild::{Rebuild, RebuildConfig},
+    replica::{LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, VnodeStates, handshake::Identity},
+    ring::{LearnError, RingAgent, RingLedger, RingSettings},
+    store::{Store, StoreConfig},
+};
+use shoal_membership::{
+    Cluster, Env, HybridClock, NodeInfo, StateError,
+    gossip::{Gossip, GossipError, GossipEvent, GossipSettings},
+};
+use shoal_proto::{
+    types::{Key, NodeId, NodeState, Stamped, Vnode},
+    wire::{
+        admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
+        replica::v1::replica_server::ReplicaServer,
+    },
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How long stopping may take before what still runs is dropped.
+const STOP: Duration = Duration::from_secs(5);
+/// How often expired entries are reclaimed, and how many at most.
+const EXPIRE_EVERY: Duration = Duration::from_millis(100);
+const EXPIRE_BUDGET: usize = 20_000;
+
+/// A node cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its state file is unreadable.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state file is another node's.
+    #[error(
+        "the state file belongs to node {found}, this node is {expected}: give each node its own state directory"
+    )]
+    OtherNode {
+        /// Whose it is.
+        found: NodeId,
+        /// Who this is.
+        expected: NodeId,
+    },
+    /// The record in the state file does not fit.
+    #[error(transparent)]
+    Ring(#[from] LearnError),
+    /// A door cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The advertised gossip address is no address.
+    #[error("advertised gossip address '{0}' is not of the form ip:port")]
+    GossipAddress(String),
+    /// Gossip cannot start.
+    #[error(transparent)]
+    Gossip(#[from] GossipError),
+    /// Another process runs under this node's id.
+    #[error("duplicate node id {node}: another process runs as generation {generation} at {address}")]
+    DuplicateNodeId {
+        /// The id.
+        node: NodeId,
+        /// The other's generation.
+        generation: u64,
+        /// Where it gossips.
+        address: SocketAddr,
+    },
+    /// Gossip ended by itself.
+    #[error("gossip ended: {0}")]
+    GossipEnded(String),
+}
+
+/// The server as a library call.
+pub struct Node;
+
+/// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
+pub struct RunningNode {
+    info: Arc<NodeFacts>,
+    cluster: Arc<Cluster>,
+    local: Arc<LocalReplica>,
+    peers: Arc<Peers>,
+    coordinator: Arc<Coordinator>,
+    gossip: Option<Gossip>,
+    shutdown: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Node {
+    /// Starts a node on bound sockets. It serves at once; it is ready when [`ClusterInfo::is_ready`] says so.
+    ///
+    /// # Errors
+    /// When its state, its configuration or its sockets do not allow it.
+    pub async fn start(config: NodeConfig, env: Env, sockets: Sockets) -> Result<RunningNode, NodeError> {
+        let state = next_incarnation(&config, &env)?;
+        let shutdown = CancellationToken::new();
+        let metrics = Arc::new(Metrics::default());
+        let identity = Identity {
+            cluster: config.cluster.clone(),
+            secret: config.secret.clone(),
+            node_id: config.node_id.clone(),
+            generation: state.generation,
+        };
+
+        let cluster = Arc::new(Cluster::new(describe(&config, &state)));
+        let ledger = Arc::new(RingLedger::new(
+            state,
+            env.state.clone(),
+            cluster.clone(),
+            config.seeds.clone(),
+            config.vnodes,
+        )?);
+        let store = Arc::new(Store::new(StoreConfig {
+            max_bytes: config.max_memory,
+            vnodes: config.vnodes,
+            seed: env.seed.derive("store index").0,
+            marker_life: limits::MARKER_LIFE,
+            marker_share: limits::MARKER_SHARE,
+        }));
+        let local = Arc::new(LocalReplica {
+            cluster: cluster.clone(),
+            store: store.clone(),
+            vnodes: Arc::new(VnodeStates::new(config.vnodes)),
+            clock: Arc::new(HybridClock::default()),
+            wall: env.wall.clone(),
+            ring: ledger.clone(),
+        });
+        let peers = Arc::new(Peers::new(
+            PeersConfig { identity: identity.clone() },
+            cluster.clone(),
+            env.clone(),
+            shutdown.clone(),
+        ));
+        let replicas = Replicas { local: local.clone(), peers: peers.clone() };
+        let hints = Arc::new(Hints::new(hint_bytes(&config), metrics.clone()));
+        let coordinator = Arc::new(Coordinator::new(
+            cluster.clone(),
+            replicas.clone(),
+            hints.clone(),
+            metrics.clone(),
+            CoordinatorConfig {
+                read_consistency: config.read_consistency,
+                write_consistency: config.write_consistency,
+                timeout: config.request_timeout,
+                read_patience: config.read_patience,
+            },
+        ));
+        let resp_counters = Arc::new(RespCounters::default());
+        let info = Arc::new(NodeFacts {
+            cluster_name: config.cluster.clone(),
+            cluster: cluster.clone(),
+            local: local.clone(),
+            peers: peers.clone(),
+            hints: hints.clone(),
+            gauges: Gauges::new(&metrics),
+            metrics: metrics.clone(),
+            resp: resp_counters.clone(),
+            started: Instant::now(),
+        });
+
+        // Gossip first: if it cannot start, no door has been opened.
+        let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
+
+        let settings = RingSettings { replicas: config.replicas, vnodes: config.vnodes };
+        let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
+        let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
+        let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics, rebuild_config);
+        let mut tasks = vec![
+            tokio::spawn(peers.clone().follow()),
+            tokio::spawn(agent.run(shutdown.clone())),
+            tokio::spawn(rebuild.run(shutdown.clone())),
+            tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
+            tokio::spawn(expire(local.clone(), shutdown.clone())),
+        ];
+        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), shutdown.clone());
+        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), shutdown.clone());
+        let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
+        tasks.extend(
+            sockets.open(
+                ReplicaServer::new(replica)
+                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
+                KvServer::new(grpc.clone())
+                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
+                AdminServer::new(grpc),
+                Arc::new(resp),
+                info.clone(),
+                &shutdown,
+            ),
+        );
+        let gossip = Some(gossip);
+        Ok(RunningNode { info, cluster, local, peers, coordinator, gossip, shutdown, tasks })
+    }
+}
+
+impl RunningNode {
+    /// Facts about the node and its cluster.
+    #[must_use]
+    pub fn info(&self) -> Arc<dyn ClusterInfo> {
+        self.info.clone()
+    }
+
+    /// The node's coordinator, for callers in the same process.
+    #[must_use]
+    pub fn coordinator(&self) -> Arc<Coordinator> {
+        self.coordinator.clone()
+    }
+
+    /// Everything the node holds, as of now, in no particular order.
+    #[must_use]
+    pub fn dump(&self) -> Vec<(Key, Stamped)> {
+        let vnodes = self.cluster.view().record().map_or(0, |record| record.table().vnodes());
+        let now = self.local.now();
+        let mut entries = Vec::new();
+        for vnode in (0..vnodes).map(Vnode) {
+            let mut after = None;
+            loop {
+                let (page, next) = self.local.store.scan(vnode, after, usize::MAX, now);
+                entries.extend(page);
+                match next {
+                    Some(hash) => after = Some(hash),
+                    None => break,
+                }
+            }
+        }
+        entries
+    }
+
+    /// Drops every stream to a peer; each is opened again.
+    pub fn break_links(&self) {
+        self.peers.break_streams();
+    }
+
+    /// Waits for something after which the node must not go on.
+    pub async fn wait_fatal(&self) -> NodeError {
+        let Some(gossip) = &self.gossip else { return NodeError::GossipEnded("stopped".into()) };
+        let mut events = gossip.events();
+        let event = match events.wait_for(Option::is_some).await {
+            Ok(event) => event.clone(),
+            Err(_) => None,
+        };
+        match event {
+            Some(GossipEvent::DuplicateNodeId { generation, gossip }) => {
+                NodeError::DuplicateNodeId { node: self.cluster.me().node_id, generation, address: gossip }
+            }
+            Some(GossipEvent::Terminated(why)) => NodeError::GossipEnded(why),
+            None => NodeError::GossipEnded("its driver is gone".into()),
+        }
+    }
+
+    /// Stops: doors close, requests in progress are answered, workers end, gossip falls silent.
+    pub async fn shutdown(mut self) {
+        self.shutdown.cancel();
+        let tasks = std::mem::take(&mut self.tasks);
+        if tokio::time::timeout(STOP, futures::future::join_all(tasks)).await.is_err() {
+            tracing::warn!("some tasks did not stop in time");
+        }
+        if let Some(gossip) = self.gossip.take() {
+            gossip.shutdown().await;
+        }
+    }
+}
+
+impl Drop for RunningNode {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Counts this start of the node, durably, before anyone hears of it.
+fn next_incarnation(config: &NodeConfig, env: &Env) -> Result<NodeState, NodeError> {
+    let node_id = config.node_id.clone();
+    let mut state = env.state.load()?.unwrap_or(NodeState {
+        node_id: node_id.clone(),
+        generation: 0,
+        record: None,
+        promised: None,
+        accepted: None,
+    });
+    if state.node_id != node_id {
+        return Err(NodeError::OtherNode { found: state.node_id, expected: node_id });
+    }
+    state.generation += 1;
+    env.state.save(&state)?;
+    Ok(state)
+}
+
+fn describe(config: &NodeConfig, state: &NodeState) -> NodeInfo {
+    NodeInfo {
+        node_id: config.node_id.clone(),
+        generation: state.generation,
+        addresses: config.advertise.clone(),
+        zone: config.zone.clone(),
+        capacity: config.capacity,
+        ring: None,
+        ready: false,
+        live: true,
+    }
+}
+
+fn gossip_settings(config: &NodeConfig) -> Result<GossipSettings, NodeError> {
+    let advertise = &config.advertise.gossip;
+    Ok(GossipSettings {
+        cluster: config.cluster.clone(),
+        secrets: config.secret.iter().cloned().collect(),
+        listen: config.listen.gossip,
+        advertise: advertise.parse().map_err(|_| NodeError::GossipAddress(advertise.clone()))?,
+        seeds: config.seeds.iter().filter(|seed| *seed != advertise).cloned().collect(),
+        timing: config.gossip.clone(),
+    })
+}
+
+/// Hints for one target: bounded absolutely and as a share of memory.
+fn hint_bytes(config: &NodeConfig) -> usize {
+    let share = usize::try_from(config.max_memory / limits::HINT_MEMORY_DIVISOR).unwrap_or(usize::MAX);
+    share.min(limits::HINT_BYTES_PER_TARGET)
+}
+
+async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(EXPIRE_EVERY) => {}
+        }
+        local.store.expire(local.now(), EXPIRE_BUDGET);
+    }
+}

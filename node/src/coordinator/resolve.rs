@@ -1,0 +1,127 @@
+//! Pure: which of several answers is the truth, and who lacks it.
+
+use shoal_proto::types::{ReadAnswer, Stamped, UnixMillis, Version};
+
+/// The largest version among the answers, as of now, and how far it has spread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The winner; a value past its expiry is its marker. `None` when nobody holds anything.
+    pub winner: Option<Stamped>,
+    /// The owners, as given with the answers, that hold exactly the winner.
+    pub holders: Vec<u16>,
+    /// The owners that hold less.
+    pub lagging: Vec<u16>,
+}
+
+/// Two owners claim the same version, but neither sent the value it was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the newest version came without its value")]
+pub struct ValueMissing;
+
+/// Resolves the answers of different owners. `known` is what the others were told the coordinator has already.
+///
+/// Commutative, associative and idempotent in the answers: replicas that have seen the same versions, in whatever order
+/// and however often, resolve alike.
+///
+/// # Errors
+/// When the winning version's value is in no answer and not `known`: a peer broke the protocol.
+pub fn resolve(
+    answers: &[(u16, ReadAnswer)],
+    known: Option<&Stamped>,
+    now: UnixMillis,
+) -> Result<Resolution, ValueMissing> {
+    let newest = answers.iter().filter_map(|(_, answer)| answer.version).max();
+    let Some(newest) = newest else {
+        return Ok(Resolution {
+            winner: None,
+            holders: owners(answers, |v| v.is_none()),
+            lagging: Vec::new(),
+        });
+    };
+    let winner = entry(newest, answers, known).ok_or(ValueMissing)?.as_of(now);
+    let version = winner.version();
+    Ok(Resolution {
+        holders: owners(answers, |v| v == Some(version)),
+        lagging: owners(answers, |v| v != Some(version)),
+        winner: Some(winner),
+    })
+}
+
+fn owners(answers: &[(u16, ReadAnswer)], which: impl Fn(Option<Version>) -> bool) -> Vec<u16> {
+    answers.iter().filter(|(_, answer)| which(answer.version)).map(|(owner, _)| *owner).collect()
+}
+
+/// The entry of `version`. Of several values with the same hash the largest counts, as everywhere.
+fn entry(version: Version, answers: &[(u16, ReadAnswer)], known: Option<&Stamped>) -> Option<Stamped> {
+    let sent = answers.iter().filter(|(_, answer)| answer.version == Some(version));
+    let sent = sent.filter_map(|(_, answer)| Stamped::from_parts(version, answer.value.clone()));
+    sent.chain(known.filter(|known| known.version() == version).cloned()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use shoal_proto::types::{Tag, Value, WriterId};
+
+    fn arb_entry() -> impl Strategy<Value = Stamped> {
+        (1u64..4, any::<bool>(), 0u16..2, proptest::option::of(10u64..13), "[ab]{0,2}").prop_map(
+            |(tick, dead, touch, expires, value)| {
+                let tag = Tag::from_ticks(tick, WriterId::member(1).unwrap()).unwrap();
+                let expires = expires.map(UnixMillis);
+                if dead {
+                    Stamped::marker(tag, touch, expires)
+                } else {
+                    Stamped::live(tag, touch, expires, Value::new(value).unwrap())
+                }
+            },
+        )
+    }
+
+    fn answer(owner: u16, entry: Option<&Stamped>) -> (u16, ReadAnswer) {
+        let version = entry.map(Stamped::version);
+        (owner, ReadAnswer { votes: true, version, value: entry.and_then(Stamped::value).cloned() })
+    }
+
+    fn winner(entries: &[Option<Stamped>]) -> Option<Stamped> {
+        let answers: Vec<_> = entries.iter().enumerate().map(|(i, e)| answer(i as u16, e.as_ref())).collect();
+        resolve(&answers, None, UnixMillis(11)).unwrap().winner
+    }
+
+    proptest! {
+        #[test]
+        fn resolve_is_commutative_associative_and_idempotent(
+            a in proptest::option::of(arb_entry()), b in proptest::option::of(arb_entry()), c in proptest::option::of(arb_entry())
+        ) {
+            let w = |entries: &[&Option<Stamped>]| winner(&entries.iter().map(|e| (*e).clone()).collect::<Vec<_>>());
+            prop_assert_eq!(w(&[&a, &b]), w(&[&b, &a]));
+            prop_assert_eq!(w(&[&w(&[&a, &b]), &c]), w(&[&a, &w(&[&b, &c])]));
+            prop_assert_eq!(w(&[&a, &a, &b]), w(&[&a, &b]));
+        }
+
+        #[test]
+        fn every_answer_either_holds_the_winner_or_lags(entries in proptest::collection::vec(proptest::option::of(arb_entry()), 1..5)) {
+            let answers: Vec<_> = entries.iter().enumerate().map(|(i, e)| answer(i as u16, e.as_ref())).collect();
+            let resolution = resolve(&answers, None, UnixMillis(11)).unwrap();
+            prop_assert_eq!(resolution.holders.len() + resolution.lagging.len(), entries.len());
+            for owner in resolution.lagging {
+                let held = entries[usize::from(owner)].as_ref();
+                prop_assert!(held.is_none_or(|held| Some(held) < resolution.winner.as_ref()));
+            }
+            for entry in entries.into_iter().flatten() {
+                prop_assert!(Some(entry.as_of(UnixMillis(11))) <= resolution.winner);
+            }
+        }
+    }
+
+    #[test]
+    fn an_owner_that_was_told_what_is_known_need_not_send_it() {
+        let tag = Tag::from_ticks(5, WriterId::member(1).unwrap()).unwrap();
+        let known = Stamped::live(tag, 0, None, Value::new("v").unwrap());
+        let agreeing = ReadAnswer { votes: true, version: Some(known.version()), value: None };
+        let answers = [answer(0, Some(&known)), (1, agreeing.clone())];
+        let resolution = resolve(&answers, Some(&known), UnixMillis(0)).unwrap();
+        assert_eq!((resolution.winner, resolution.holders), (Some(known), vec![0, 1]));
+        assert_eq!(resolve(&[(1, agreeing)], None, UnixMillis(0)), Err(ValueMissing));
+    }
+}

@@ -1,0 +1,7 @@
+//! What each protocol says when the coordinator could not answer: one exhaustive match per protocol.
+
+mod grpc;
+mod resp;
+
+pub(in crate::frontend) use grpc::{failure, status};
+pub use resp::resp_error;

@@ -1,0 +1,171 @@
+//! [`ClusterInfo`] over the parts of a running node.
+
+use crate::{
+    admin::{ClusterInfo, ClusterStatus, NodeAddress, NodeStats, NodeStatus, SlotRange},
+    coordinator::Hints,
+    frontend::resp::RespCounters,
+    metrics::Metrics,
+    replica::{LocalReplica, Peers},
+};
+use prometheus_client::metrics::gauge::Gauge;
+use shoal_membership::{
+    Cluster, ClusterView,
+    ring::{
+        self,
+        table::{self, OwnedSlots},
+    },
+};
+use shoal_proto::types::NodeId;
+use std::sync::Arc;
+use tokio::time::Instant;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// Reads, never changes.
+pub(crate) struct NodeFacts {
+    pub(crate) cluster_name: String,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) local: Arc<LocalReplica>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) hints: Arc<Hints>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) resp: Arc<RespCounters>,
+    pub(crate) gauges: Gauges,
+    pub(crate) started: Instant,
+}
+
+/// What a scrape reads off the moment it comes.
+#[derive(Default)]
+pub(crate) struct Gauges(Vec<(Gauge, fn(&NodeFacts, &NodeStats) -> u64)>);
+
+impl Gauges {
+    /// Registers the gauges with `metrics`.
+    #[must_use]
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        type Read = fn(&NodeFacts, &NodeStats) -> u64;
+        let all: [(&str, &str, Read); 18] = [
+            ("store_entries", "Values held", |_, s| s.entries),
+            ("store_markers", "Tombstones and expired markers held", |_, s| s.markers),
+            ("store_bytes", "Bytes held", |_, s| s.bytes),
+            ("store_max_bytes", "Limit on the bytes held", |_, s| s.max_bytes),
+            ("store_hits", "Reads of the own copy that found a value", |_, s| s.hits),
+            ("store_misses", "Reads of the own copy that found none", |_, s| s.misses),
+            ("store_evictions", "Values evicted", |_, s| s.evictions),
+            ("store_expirations", "Values expired", |_, s| s.expirations),
+            ("vnodes_owned", "Vnodes this node owns", |_, s| s.vnodes_owned.into()),
+            ("vnodes_ready", "Vnodes this node votes for", |_, s| s.vnodes_ready.into()),
+            ("hints", "Hints kept for others", |_, s| s.hints),
+            ("hint_bytes", "Their bytes", |_, s| s.hint_bytes),
+            ("resp_connections", "RESP connections open", |_, s| s.connections),
+            ("resp_commands", "RESP commands received", |_, s| s.commands),
+            ("peers_up", "Peers with a stream that stands", |f, _| f.peers.up_count() as u64),
+            ("members", "Members of the ring", |f, _| f.cluster.view().members().len() as u64),
+            ("ring_epoch", "Epoch of the ring record", |f, _| {
+                f.cluster.view().record().map_or(0, |r| r.epoch())
+            }),
+            ("uptime_milliseconds", "Time since start", |_, s| s.uptime_ms),
+        ];
+        let register = |(name, help, read): (&str, &str, Read)| {
+            let gauge: Gauge = Gauge::default();
+            metrics.register(|registry| registry.register(name, help, gauge.clone()));
+            (gauge, read)
+        };
+        Self(all.into_iter().map(register).collect())
+    }
+}
+
+impl ClusterInfo for NodeFacts {
+    fn me(&self) -> NodeAddress {
+        let view = self.cluster.view();
+        address(&view, view.me())
+    }
+
+    fn key_slot(&self, key: &[u8]) -> u16 {
+        ring::slot(key)
+    }
+
+    fn slot_ranges(&self) -> Vec<SlotRange> {
+        let view = self.cluster.view();
+        let Some(record) = view.record() else { return Vec::new() };
+        let ranges =
+            table::slot_ranges(record.table()).into_iter().map(|OwnedSlots { start, end, owners }| {
+                let owners =
+                    owners.into_iter().map(|owner| address(&view, &view.member(owner).node_id)).collect();
+                SlotRange { start, end, owners }
+            });
+        ranges.collect()
+    }
+
+    fn stats(&self) -> NodeStats {
+        let store = self.local.store.stats();
+        let (hints, hint_bytes) = self.hints.size();
+        let owned = self.cluster.view().my_vnodes().len() as u32;
+        NodeStats {
+            entries: store.entries,
+            markers: store.markers,
+            bytes: store.bytes + store.marker_bytes,
+            max_bytes: store.max_bytes,
+            hits: store.hits,
+            misses: store.misses,
+            evictions: store.evictions,
+            expirations: store.expirations,
+            vnodes_owned: owned,
+            vnodes_ready: self.local.vnodes.ready_count().min(owned),
+            hints,
+            hint_bytes,
+            connections: self.resp.open(),
+            commands: self.resp.commands(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+        }
+    }
+
+    fn status(&self) -> ClusterStatus {
+        let view = self.cluster.view();
+        let record = view.record();
+        let nodes = view.nodes().values().map(|info| {
+            let index = record.and_then(|record| record.index_of(&info.node_id));
+            let owned = record.zip(index).map_or(0, |(record, index)| {
+                record.table().places().iter().filter(|owner| **owner == index).count()
+            });
+            NodeStatus {
+                member: index.is_some(),
+                live: index.map_or(info.live, |index| view.member(index).live),
+                owned_vnodes: owned as u32,
+                info: info.clone(),
+            }
+        });
+        ClusterStatus {
+            cluster: self.cluster_name.clone(),
+            cluster_id: record.map_or(0, |r| r.cluster_id()),
+            epoch: record.map_or(0, |r| r.epoch()),
+            phase: record.map_or(0, |r| r.phase().number()),
+            vnodes: record.map_or(0, |r| r.table().vnodes().into()),
+            replicas: record.map_or(0, |r| r.table().replicas() as u32),
+            me: view.me().clone(),
+            nodes: nodes.collect(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.cluster.me().ready
+    }
+
+    fn metrics_text(&self) -> String {
+        let stats = self.stats();
+        for (gauge, read) in &self.gauges.0 {
+            gauge.set(i64::try_from(read(self, &stats)).unwrap_or(i64::MAX));
+        }
+        self.metrics.text()
+    }
+}
+
+fn address(view: &ClusterView, node_id: &NodeId) -> NodeAddress {
+    let resp = view.nodes().get(node_id).map(|node| node.addresses.resp.as_str()).unwrap_or_default();
+    let (host, port) = resp.rsplit_once(':').unwrap_or((resp, ""));
+    let name = node_id.as_str().as_bytes();
+    NodeAddress {
+        node_id: node_id.clone(),
+        redis_id: format!("{:032x}{:08x}", xxh3_128(name), xxh3_64(name) as u32),
+        host: host.trim_matches(['[', ']']).to_owned(),
+        port: port.parse().unwrap_or(0),
+    }
+}

@@ -1,0 +1,132 @@
+//! Sockets. The one file of this crate in which a simulated node differs from a real one: the simulator knows gRPC
+//! servers by address alone and has no HTTP.
+
+use crate::{
+    admin::ClusterInfo,
+    config::ListenAddresses,
+    frontend::resp::{RespDoor, serve},
+    limits,
+};
+use shoal_proto::wire::{
+    admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
+    replica::v1::replica_server::ReplicaServer,
+};
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+/// What a node listens on, bound before it starts.
+pub struct Sockets {
+    resp: TcpListener,
+    #[cfg(not(madsim))]
+    http: TcpListener,
+    #[cfg(not(madsim))]
+    grpc: TcpListener,
+    #[cfg(madsim)]
+    grpc: SocketAddr,
+}
+
+/// A door's address is taken or not this machine's.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot bind {door} to {address}: {source}")]
+pub struct BindError {
+    door: &'static str,
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl Sockets {
+    /// Binds all doors.
+    ///
+    /// # Errors
+    /// Names the door that could not be bound.
+    pub async fn bind(addresses: &ListenAddresses) -> Result<Self, BindError> {
+        Ok(Self {
+            resp: bind("resp", addresses.resp).await?,
+            #[cfg(not(madsim))]
+            http: bind("http", addresses.http).await?,
+            #[cfg(not(madsim))]
+            grpc: bind("grpc", addresses.grpc).await?,
+            #[cfg(madsim)]
+            grpc: addresses.grpc,
+        })
+    }
+
+    /// Opens the doors until shutdown.
+    pub(crate) fn open(
+        self,
+        replica: ReplicaServer<crate::replica::ReplicaService>,
+        kv: KvServer<crate::frontend::grpc::GrpcDoor>,
+        admin: AdminServer<crate::frontend::grpc::GrpcDoor>,
+        resp: Arc<RespDoor>,
+        info: Arc<dyn ClusterInfo>,
+        shutdown: &CancellationToken,
+    ) -> Vec<JoinHandle<()>> {
+        let mut tasks = vec![tokio::spawn(accept_resp(self.resp, resp, shutdown.clone()))];
+        let mut server = Server::builder()
+            .initial_stream_window_size(4 * 1024 * 1024)
+            .initial_connection_window_size(8 * 1024 * 1024);
+        let router = server.add_service(replica).add_service(kv).add_service(admin);
+        let closing = shutdown.clone().cancelled_owned();
+        #[cfg(not(madsim))]
+        {
+            let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+            let serving = router.serve_with_incoming_shutdown(incoming, closing);
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "gRPC door failed");
+                }
+            }));
+            let closing = shutdown.clone().cancelled_owned();
+            let serving =
+                axum::serve(self.http, crate::frontend::http::router(info)).with_graceful_shutdown(closing);
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "HTTP door failed");
+                }
+            }));
+        }
+        #[cfg(madsim)]
+        {
+            drop(info);
+            let serving = router.serve_with_shutdown(self.grpc, closing);
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!(%error, "gRPC door failed");
+                }
+            }));
+        }
+        tasks
+    }
+}
+
+async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| BindError { door, address, source })
+}
+
+async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: leave the clients in the backlog for a moment.
+                tracing::warn!(%error, "cannot accept a RESP connection");
+                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
+        tokio::spawn(async move {
+            if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
+                tracing::debug!(%peer, %error, "RESP connection ended");
+            }
+        });
+    }
+}

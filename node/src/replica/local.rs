@@ -1,0 +1,212 @@
+//! This node's own copy, over the store.
+
+use super::{
+    stamp::{StampVerdict, check},
+    vnodes::{Trust, VnodeStates},
+};
+use crate::{
+    limits, mutant,
+    ring::RingLedger,
+    store::{PutOutcome, Store},
+};
+use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
+use shoal_proto::types::{
+    Cause, Key, NodeId, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal, ReplicaAnswer,
+    ReplicaOp, Stamp, Stamped, UnixMillis, Version, Vnode, WriteAnswer,
+};
+use std::sync::Arc;
+
+/// Serves replica operations from this node's memory. Synchronous: an operation takes one short shard lock.
+pub struct LocalReplica {
+    /// What this node knows of its cluster.
+    pub cluster: Arc<Cluster>,
+    /// The memory.
+    pub store: Arc<Store>,
+    /// How far it can be trusted.
+    pub vnodes: Arc<VnodeStates>,
+    /// Merges every tag that passes.
+    pub clock: Arc<HybridClock>,
+    /// Judges expiry together with `clock`.
+    pub wall: Arc<dyn WallClock>,
+    /// Votes on and learns ring records.
+    pub ring: Arc<RingLedger>,
+}
+
+impl LocalReplica {
+    /// The hybrid clock's reading.
+    #[must_use]
+    pub fn now(&self) -> UnixMillis {
+        self.clock.read(self.wall.now())
+    }
+
+    /// Does what a coordinator, another node or this one, asks for.
+    #[must_use]
+    pub fn handle(&self, stamp: Option<&Stamp>, op: ReplicaOp) -> ReplicaAnswer {
+        let refused = ReplicaAnswer::Refused;
+        match op {
+            ReplicaOp::Read { key, known } => match self.admit(&key, stamp) {
+                Ok((_, vnode)) => ReplicaAnswer::Read(self.read(vnode, &key, known)),
+                Err(refusal) => refused(refusal),
+            },
+            ReplicaOp::Write { key, entry, cause } => match self.admit(&key, stamp) {
+                Ok((_, vnode)) => match self.write(vnode, key, entry, cause) {
+                    Ok(answer) => ReplicaAnswer::Write(answer),
+                    Err(refusal) => refused(refusal),
+                },
+                Err(refusal) => refused(refusal),
+            },
+            ReplicaOp::RebuildBegin { node, generation, vnodes } => {
+                self.rebuild_begin(&node, generation, &vnodes)
+            }
+            ReplicaOp::RebuildPull { node, generation, vnodes, after, max_bytes } => {
+                match self.rebuild_pull(&node, generation, &vnodes, after, max_bytes) {
+                    Ok(page) => ReplicaAnswer::RebuildPage(page),
+                    Err(refusal) => refused(refusal),
+                }
+            }
+            ReplicaOp::RingPrepare { epoch, ballot, voters } => {
+                ReplicaAnswer::RingVote(self.ring.prepare(epoch, ballot, &voters))
+            }
+            ReplicaOp::RingAccept { ballot, record, voters } => {
+                ReplicaAnswer::RingVote(self.ring.accept(ballot, *record, &voters))
+            }
+            ReplicaOp::RingLearn(record) => match self.ring.learn(*record) {
+                Ok(_) => ReplicaAnswer::RingState(self.ring.record().map(|r| Box::new((*r).clone()))),
+                Err(error) => refused(Refusal::Invalid(error.to_string())),
+            },
+            ReplicaOp::RingFetch => {
+                ReplicaAnswer::RingState(self.ring.record().map(|r| Box::new((*r).clone())))
+            }
+        }
+    }
+
+    /// Reads without a stamp, for a coordinator on this node that needs no other replica. `None` unless this node owns
+    /// the vnode and its silence is trusted.
+    #[must_use]
+    pub fn read_alone(&self, view: &ClusterView, vnode: Vnode, key: &Key) -> Option<Option<Stamped>> {
+        let owned = view.my_index().is_some_and(|me| view.owners(vnode).contains(&me));
+        (owned && self.vnodes.trust(vnode) == Trust::Ready).then(|| self.store.get(vnode, key, self.now()))
+    }
+
+    /// What is held under `key`, whatever it is worth.
+    #[must_use]
+    pub fn peek(&self, vnode: Vnode, key: &Key) -> Option<Stamped> {
+        self.store.peek(vnode, key, self.now())
+    }
+
+    /// Learns what a replica that refused knew better: a newer record, newer generations of a vnode's owners.
+    pub fn learn(&self, view: &ClusterView, vnode: Vnode, refusal: Refusal) {
+        let Refusal::StaleStamp { record, generations } = refusal else { return };
+        match record {
+            Some(record) => {
+                if let Err(error) = self.ring.learn(*record) {
+                    tracing::warn!(%error, "record from a refusal not adopted");
+                }
+            }
+            None => {
+                for (owner, generation) in view.owners(vnode).iter().zip(generations) {
+                    self.cluster.observe_generation(&view.member(*owner).node_id, generation);
+                }
+            }
+        }
+    }
+
+    /// Checks ownership and the stamp; adopts what the stamp knows better.
+    fn admit(&self, key: &Key, stamp: Option<&Stamp>) -> Result<(Arc<ClusterView>, Vnode), Refusal> {
+        let view = self.cluster.view();
+        let Some(vnode) = view.vnode_of(key.as_bytes()) else {
+            return Err(Refusal::Behind { epoch: 0, phase: 0 });
+        };
+        let stamp = stamp.ok_or_else(|| Refusal::Invalid("request without a stamp".into()))?;
+        match check(&view, vnode, stamp) {
+            StampVerdict::Serve => {}
+            StampVerdict::AdoptThenServe(newer) => {
+                for (node, generation) in newer {
+                    self.cluster.observe_generation(&node, generation);
+                }
+            }
+            StampVerdict::Refuse(refusal) => return Err(refusal),
+        }
+        if !view.my_index().is_some_and(|me| view.owners(vnode).contains(&me)) {
+            return Err(Refusal::NotOwner);
+        }
+        Ok((view, vnode))
+    }
+
+    fn read(&self, vnode: Vnode, key: &Key, known: Option<Version>) -> ReadAnswer {
+        let votes = self.vnodes.trust(vnode) == Trust::Ready || mutant::active("vote_when_empty");
+        let Some(entry) = self.store.get(vnode, key, self.now()) else {
+            return ReadAnswer { votes, version: None, value: None };
+        };
+        let version = entry.version();
+        let value = if known.is_none_or(|known| version > known) { entry.into_value() } else { None };
+        ReadAnswer { votes, version: Some(version), value }
+    }
+
+    fn write(&self, vnode: Vnode, key: Key, entry: Stamped, cause: Cause) -> Result<WriteAnswer, Refusal> {
+        self.clock.observe(entry.version().tag);
+        let answer = match self.store.put(vnode, &key, entry, cause, self.now()) {
+            PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
+            PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
+            PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
+            PutOutcome::TooLarge { bytes, limit } => {
+                return Err(Refusal::Invalid(format!(
+                    "entry of {bytes} bytes does not fit this node's shards of {limit} bytes"
+                )));
+            }
+        };
+        // Stored all the same: it is only the acknowledgement that must not be counted yet.
+        if self.vnodes.trust(vnode) == Trust::Starting { Err(Refusal::Starting) } else { Ok(answer) }
+    }
+
+    fn rebuild_begin(&self, node: &NodeId, generation: u64, vnodes: &[Vnode]) -> ReplicaAnswer {
+        // Adopted before the answer, so that from here on no write planned under the older generation is taken.
+        self.cluster.observe_generation(node, generation);
+        let view = self.cluster.view();
+        let Some(record) = view.record() else {
+            return ReplicaAnswer::Refused(Refusal::Behind { epoch: 0, phase: 0 });
+        };
+        ReplicaAnswer::RebuildStates(RebuildStates {
+            generation: self.cluster.me().generation,
+            number: record.number(),
+            states: vnodes.iter().map(|vnode| self.vnodes.state(*vnode)).collect(),
+        })
+    }
+
+    fn rebuild_pull(
+        &self,
+        node: &NodeId,
+        generation: u64,
+        vnodes: &[Vnode],
+        after: Option<PullCursor>,
+        max_bytes: u32,
+    ) -> Result<RebuildPage, Refusal> {
+        self.cluster.observe_generation(node, generation);
+        let budget = max_bytes.min(limits::REBUILD_PAGE_BYTES) as usize;
+        let now = self.now();
+        let (mut entries, mut used, mut reached) = (Vec::new(), 0, after);
+        for vnode in vnodes.iter().copied().filter(|v| after.is_none_or(|cursor| *v >= cursor.vnode)) {
+            let mut from = after.filter(|cursor| cursor.vnode == vnode).map(|cursor| cursor.hash);
+            loop {
+                if used >= budget {
+                    return Ok(RebuildPage { entries, next: reached });
+                }
+                let (page, next) = self.store.scan(vnode, from, budget - used, now);
+                used += page.iter().map(|(key, entry)| size_of_entry(key, entry)).sum::<usize>();
+                entries.extend(page);
+                // Nothing follows the largest hash, so it stands for the end of the vnode.
+                reached = Some(PullCursor { vnode, hash: next.unwrap_or(u64::MAX) });
+                match next {
+                    Some(hash) => from = Some(hash),
+                    None => break,
+                }
+            }
+        }
+        Ok(RebuildPage { entries, next: None })
+    }
+}
+
+/// About how many bytes an entry takes on the wire.
+fn size_of_entry(key: &Key, entry: &Stamped) -> usize {
+    32 + key.as_bytes().len() + entry.value().map_or(0, |value| value.as_bytes().len())
+}

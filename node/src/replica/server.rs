@@ -1,0 +1,165 @@
+//! The receiving end of a link: proves the peer, then serves its batches in order.
+
+use super::{
+    LocalReplica,
+    handshake::{HandshakeError, Identity, NONCE_BYTES},
+};
+use parking_lot::Mutex;
+use rand::{Rng, rngs::StdRng};
+use shoal_proto::{
+    convert::DecodeError,
+    types::{NodeId, Refusal, ReplicaAnswer, ReplicaOp, Stamp},
+    wire::replica::v1::{
+        self as wire, LinkRequest, LinkResponse, link_request, link_response, replica_server::Replica,
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+/// How long a peer may take to prove itself.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// Messages handed to the transport ahead of the wire.
+const MESSAGES_AHEAD: usize = 4;
+
+/// The gRPC service peers dial.
+#[derive(Clone)]
+pub struct ReplicaService {
+    identity: Identity,
+    local: Arc<LocalReplica>,
+    // Drawn from once per connection.
+    rng: Arc<Mutex<StdRng>>,
+    shutdown: CancellationToken,
+}
+
+impl ReplicaService {
+    /// A service over `local`.
+    #[must_use]
+    pub fn new(
+        identity: Identity,
+        local: Arc<LocalReplica>,
+        rng: StdRng,
+        shutdown: CancellationToken,
+    ) -> Self {
+        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown }
+    }
+
+    async fn serve(
+        self,
+        mut inbound: Streaming<LinkRequest>,
+        outbound: mpsc::Sender<Result<LinkResponse, Status>>,
+    ) {
+        let peer = match tokio::time::timeout(HANDSHAKE, self.shake_hands(&mut inbound, &outbound)).await {
+            Ok(Ok(peer)) => peer,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "peer refused");
+                let rejected = wire::Rejected { reason: error.to_string() };
+                return drop(reply(&outbound, link_response::Body::Rejected(rejected)).await);
+            }
+            Err(_) => return tracing::warn!("peer did not prove itself in time"),
+        };
+        tracing::debug!(%peer, "peer connected");
+        loop {
+            let message = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return,
+                message = inbound.message() => message,
+            };
+            let Ok(Some(LinkRequest { body: Some(link_request::Body::Batch(batch)) })) = message else {
+                return;
+            };
+            let received = Instant::now();
+            let replies = batch.requests.into_iter().map(|request| self.answer(request, received)).collect();
+            if reply(&outbound, link_response::Body::Replies(wire::Replies { replies })).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn shake_hands(
+        &self,
+        inbound: &mut Streaming<LinkRequest>,
+        outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
+    ) -> Result<NodeId, HandshakeError> {
+        let Some(link_request::Body::Hello(hello)) = next(inbound).await else {
+            return Err(HandshakeError::Broken("expected a hello"));
+        };
+        let mut nonce = [0; NONCE_BYTES];
+        self.rng.lock().fill_bytes(&mut nonce);
+        let cluster_id = self.local.cluster.view().record().map_or(0, |record| record.cluster_id());
+        let challenge = self.identity.challenge(&hello, cluster_id, nonce)?;
+        let gone = |_| HandshakeError::Broken("hung up");
+        reply(outbound, link_response::Body::Challenge(challenge.clone())).await.map_err(gone)?;
+        let Some(link_request::Body::Proof(wire::Proof { proof })) = next(inbound).await else {
+            return Err(HandshakeError::Broken("expected a proof"));
+        };
+        self.identity.accept(&hello, &challenge, &proof)?;
+        let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
+        self.check_incarnation(&peer, hello.generation)?;
+        reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
+        Ok(peer)
+    }
+
+    /// An older start of a node that is known to run as a newer one must not coordinate.
+    fn check_incarnation(&self, peer: &NodeId, generation: u64) -> Result<(), HandshakeError> {
+        self.local.cluster.observe_generation(peer, generation);
+        let view = self.local.cluster.view();
+        match view.members().iter().find(|member| member.node_id == *peer) {
+            Some(member) if member.generation > generation => Err(HandshakeError::OldIncarnation {
+                node: peer.to_string(),
+                theirs: generation,
+                known: member.generation,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&self, request: wire::Request, received: Instant) -> wire::Reply {
+        let late = received.elapsed() > Duration::from_millis(request.deadline_ms.into());
+        let answer = if late {
+            ReplicaAnswer::Refused(Refusal::Late)
+        } else {
+            match decode(request.stamp, request.op) {
+                Ok((stamp, op)) => self.local.handle(stamp.as_ref(), op),
+                Err(error) => ReplicaAnswer::Refused(Refusal::Invalid(error.to_string())),
+            }
+        };
+        wire::Reply { id: request.id, answer: Some(answer.into()) }
+    }
+}
+
+fn decode(
+    stamp: Option<wire::Stamp>,
+    op: Option<wire::request::Op>,
+) -> Result<(Option<Stamp>, ReplicaOp), DecodeError> {
+    let op = op.ok_or(DecodeError::Missing("operation"))?;
+    Ok((stamp.map(TryInto::try_into).transpose()?, op.try_into()?))
+}
+
+async fn next(inbound: &mut Streaming<LinkRequest>) -> Option<link_request::Body> {
+    inbound.message().await.ok().flatten()?.body
+}
+
+async fn reply(
+    outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
+    body: link_response::Body,
+) -> Result<(), HandshakeError> {
+    let message = LinkResponse { body: Some(body) };
+    outbound.send(Ok(message)).await.map_err(|_| HandshakeError::Broken("hung up"))
+}
+
+#[tonic::async_trait]
+impl Replica for ReplicaService {
+    type LinkStream = ReceiverStream<Result<LinkResponse, Status>>;
+
+    async fn link(
+        &self,
+        request: Request<Streaming<LinkRequest>>,
+    ) -> Result<Response<Self::LinkStream>, Status> {
+        let (outbound, replies) = mpsc::channel(MESSAGES_AHEAD);
+        tokio::spawn(self.clone().serve(request.into_inner(), outbound));
+        Ok(Response::new(ReceiverStream::new(replies)))
+    }
+}

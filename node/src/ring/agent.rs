@@ -1,0 +1,306 @@
+//! Founds the cluster together with the other first members, and fetches records that gossip says are newer.
+
+use super::RingLedger;
+use crate::replica::{Done, Peers, ReplicaRequest};
+use rand::{Rng, rngs::StdRng};
+use shoal_membership::{
+    Cluster, ClusterView, NodeInfo,
+    ring::{
+        ballot::{Proposer, Step},
+        table,
+    },
+};
+use shoal_proto::types::{
+    Ballot, InvalidNodeId, InvalidRecord, Member, NodeId, Phase, ReplicaAnswer, ReplicaOp, RingRecord,
+    Settings, WriterId,
+};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How often the agent looks around when nothing changes.
+const TICK: Duration = Duration::from_millis(100);
+/// How long an election or a fetch may take.
+const ATTEMPT: Duration = Duration::from_secs(1);
+/// With a majority of the first members in sight, how long to wait for the rest before founding without their word.
+const STRAGGLERS: Duration = Duration::from_secs(5);
+/// How much later each further candidate stands for election, so that they rarely compete.
+const CANDIDATE_SPACING: Duration = Duration::from_millis(300);
+
+/// How a cluster is founded.
+#[derive(Debug, Clone, Copy)]
+pub struct RingSettings {
+    /// Owners per key.
+    pub replicas: usize,
+    /// Vnodes.
+    pub vnodes: u16,
+}
+
+/// The list of first members does not make a cluster.
+#[derive(Debug, thiserror::Error)]
+enum FoundError {
+    #[error("too many first members")]
+    TooMany,
+    #[error(transparent)]
+    Name(#[from] InvalidNodeId),
+    #[error(transparent)]
+    Table(#[from] table::TableError),
+    #[error(transparent)]
+    Record(#[from] InvalidRecord),
+}
+
+/// The driver of the ring record.
+pub struct RingAgent {
+    ledger: Arc<RingLedger>,
+    cluster: Arc<Cluster>,
+    peers: Arc<Peers>,
+    settings: RingSettings,
+    rng: StdRng,
+    /// Round of the highest ballot seen.
+    round: u64,
+    /// Since when each number of first members has been in sight.
+    sighted: Option<(usize, Instant)>,
+}
+
+impl RingAgent {
+    /// An agent; [`RingAgent::run`] drives it.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<RingLedger>,
+        cluster: Arc<Cluster>,
+        peers: Arc<Peers>,
+        settings: RingSettings,
+        rng: StdRng,
+    ) -> Self {
+        let round = ledger.highest_round();
+        Self { ledger, cluster, peers, settings, rng, round, sighted: None }
+    }
+
+    /// Runs until shutdown.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let mut views = self.cluster.subscribe();
+        loop {
+            let view = views.borrow_and_update().clone();
+            self.look_around(&view).await;
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                _ = tokio::time::timeout(TICK, views.changed()) => {}
+            }
+        }
+    }
+
+    async fn look_around(&mut self, view: &ClusterView) {
+        if let Some(ahead) = node_ahead(view) {
+            self.fetch(ahead).await;
+        } else if view.record().is_none() {
+            let founders = resolve(self.ledger.founders()).await;
+            let sighted = sight(view, &founders);
+            if self.my_turn(view, &sighted, founders.len()) {
+                self.found(view, &sighted).await;
+            }
+        }
+    }
+
+    async fn fetch(&self, from: NodeId) {
+        let (votes, mut answers) = mpsc::channel(1);
+        self.ask(&from, ReplicaOp::RingFetch, votes);
+        if let Some((_, ReplicaAnswer::RingState(Some(record)))) = answers.recv().await {
+            self.learn(*record);
+        } else {
+            // The peer is not reachable yet; do not spin on the same news.
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// Whether this node should stand for election now: it is a first member, enough others are in sight, and those
+    /// before it in the list have had their chance.
+    fn my_turn(&mut self, view: &ClusterView, sighted: &BTreeMap<String, NodeInfo>, founders: usize) -> bool {
+        let now = Instant::now();
+        if self.sighted.is_none_or(|(count, _)| count != sighted.len()) {
+            self.sighted = Some((sighted.len(), now));
+        }
+        let Some(rank) = sighted.values().position(|node| node.node_id == *view.me()) else { return false };
+        let since = self.sighted.map_or(Duration::ZERO, |(_, since)| now.duration_since(since));
+        let patience = match sighted.len() {
+            all if all == founders => Duration::ZERO,
+            most if most > founders / 2 => STRAGGLERS,
+            _ => return false,
+        };
+        since >= patience + CANDIDATE_SPACING * rank as u32
+    }
+
+    async fn found(&mut self, view: &ClusterView, sighted: &BTreeMap<String, NodeInfo>) {
+        let record = match self.first_record(sighted) {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(%error, "cannot found a cluster");
+                return tokio::time::sleep(ATTEMPT).await;
+            }
+        };
+        match self.elect(view, sighted, record).await {
+            Some(record) => self.announce(sighted, record),
+            None => {
+                // Competing candidates must not keep outbidding each other in step.
+                let pause = f64::from(self.rng.next_u32()) / f64::from(u32::MAX);
+                tokio::time::sleep(CANDIDATE_SPACING.mul_f64(pause)).await;
+            }
+        }
+    }
+
+    async fn elect(
+        &mut self,
+        view: &ClusterView,
+        sighted: &BTreeMap<String, NodeInfo>,
+        record: RingRecord,
+    ) -> Option<RingRecord> {
+        let voters = self.ledger.founders().to_vec();
+        self.round = self.round.max(self.ledger.highest_round()) + 1;
+        let ballot = Ballot { round: self.round, proposer: view.me().clone() };
+        let epoch = record.epoch();
+        let mut proposer = Proposer::new(ballot.clone(), voters.len(), record);
+        let (votes, mut answers) = mpsc::channel(2 * voters.len());
+        for node in sighted.values() {
+            let (ballot, voters) = (ballot.clone(), voters.clone());
+            self.ask(&node.node_id, ReplicaOp::RingPrepare { epoch, ballot, voters }, votes.clone());
+        }
+        let mut accepting = false;
+        let mut open = sighted.len();
+        while open > 0 {
+            let (from, answer) = answers.recv().await?;
+            open -= 1;
+            let ReplicaAnswer::RingVote(vote) = answer else { continue };
+            match proposer.vote(from.clone(), accepting, vote) {
+                Step::Wait => {}
+                Step::Accept(record) => {
+                    // Promises that still come in are of no use; from here on only acceptances are counted.
+                    accepting = true;
+                    let (votes, fresh) = mpsc::channel(voters.len());
+                    answers = fresh;
+                    open = sighted.len();
+                    for node in sighted.values() {
+                        let (ballot, record, voters) =
+                            (ballot.clone(), Box::new(record.clone()), voters.clone());
+                        self.ask(
+                            &node.node_id,
+                            ReplicaOp::RingAccept { ballot, record, voters },
+                            votes.clone(),
+                        );
+                    }
+                }
+                Step::Chosen(record) => return Some(record),
+                Step::Outbid(higher) => {
+                    self.round = self.round.max(higher.round);
+                    return None;
+                }
+                Step::Refused(why) => tracing::warn!(%from, %why, "vote refused"),
+            }
+        }
+        None
+    }
+
+    fn announce(&self, sighted: &BTreeMap<String, NodeInfo>, record: RingRecord) {
+        for node in sighted.values().filter(|node| node.node_id != self.ledger_node()) {
+            let op = ReplicaOp::RingLearn(Box::new(record.clone()));
+            self.peers.submit(&node.node_id, request(op, Done::new(|_| ())));
+        }
+        self.learn(record);
+    }
+
+    fn learn(&self, record: RingRecord) {
+        if let Err(error) = self.ledger.learn(record) {
+            tracing::error!(%error, "cannot adopt a ring record");
+        }
+    }
+
+    fn ledger_node(&self) -> NodeId {
+        self.cluster.view().me().clone()
+    }
+
+    /// Asks a node, possibly this one; a failure to answer is silent.
+    fn ask(&self, node: &NodeId, op: ReplicaOp, answers: mpsc::Sender<(NodeId, ReplicaAnswer)>) {
+        if *node == self.ledger_node() {
+            let vote = match op {
+                ReplicaOp::RingPrepare { epoch, ballot, voters } => {
+                    self.ledger.prepare(epoch, ballot, &voters)
+                }
+                ReplicaOp::RingAccept { ballot, record, voters } => {
+                    self.ledger.accept(ballot, *record, &voters)
+                }
+                _ => return,
+            };
+            // The channel has room for every voter.
+            let _ = answers.try_send((node.clone(), ReplicaAnswer::RingVote(vote)));
+            return;
+        }
+        let from = node.clone();
+        let done = Done::new(move |outcome| {
+            let answer = outcome.unwrap_or(ReplicaAnswer::RingState(None));
+            let _ = answers.try_send((from, answer));
+        });
+        self.peers.submit(node, request(op, done));
+    }
+
+    /// Epoch 1: every first member, those not in sight under the name their address gives them.
+    fn first_record(&mut self, sighted: &BTreeMap<String, NodeInfo>) -> Result<RingRecord, FoundError> {
+        let members = self.ledger.founders().iter().enumerate().map(|(i, address)| {
+            let node = sighted.get(address);
+            Ok(Member {
+                node_id: node.map_or_else(|| NodeId::new(address), |n| Ok(n.node_id.clone()))?,
+                generation_floor: node.map_or(0, |n| n.generation),
+                writer_id: WriterId::member(i as u16 + 1).ok_or(FoundError::TooMany)?,
+                zone: node.map_or_else(|| "default".into(), |n| n.zone.clone()),
+                capacity: node.map_or(100, |n| n.capacity),
+                peer_address: node.map_or_else(String::new, |n| n.addresses.grpc.clone()),
+            })
+        });
+        let members = members.collect::<Result<Vec<_>, FoundError>>()?;
+        let table = table::found(&members, self.settings.replicas, self.settings.vnodes)?;
+        let cluster_id = self.rng.next_u64().max(1);
+        Ok(RingRecord::new(cluster_id, 1, Phase::New, members, table, Settings::default())?)
+    }
+}
+
+fn request(op: ReplicaOp, done: Done) -> ReplicaRequest {
+    ReplicaRequest { stamp: None, op, deadline: Instant::now() + ATTEMPT, done }
+}
+
+/// A node whose gossip tells of a newer record than ours.
+fn node_ahead(view: &ClusterView) -> Option<NodeId> {
+    let mine = view.record().map(|record| record.number());
+    let others = view.nodes().values().filter(|node| node.node_id != *view.me());
+    let ahead = others.filter(|node| node.ring.map(|ring| (ring.epoch, ring.phase)) > mine);
+    ahead
+        .max_by_key(|node| (node.live, node.ring.map(|ring| (ring.epoch, ring.phase))))
+        .map(|node| node.node_id.clone())
+}
+
+/// The addresses behind the names of the first members.
+async fn resolve(founders: &[String]) -> BTreeMap<String, Vec<SocketAddr>> {
+    let mut resolved = BTreeMap::new();
+    for founder in founders {
+        let addresses = match founder.parse() {
+            Ok(address) => vec![address],
+            Err(_) => {
+                tokio::net::lookup_host(founder.as_str()).await.map(Iterator::collect).unwrap_or_default()
+            }
+        };
+        resolved.insert(founder.clone(), addresses);
+    }
+    resolved
+}
+
+/// First members gossip tells of, by the name they have in the list.
+fn sight(view: &ClusterView, founders: &BTreeMap<String, Vec<SocketAddr>>) -> BTreeMap<String, NodeInfo> {
+    let mut sighted = BTreeMap::new();
+    for (name, addresses) in founders {
+        let found = view.nodes().values().find(|node| {
+            node.addresses.gossip == *name
+                || node.addresses.gossip.parse().is_ok_and(|address| addresses.contains(&address))
+        });
+        if let Some(node) = found {
+            sighted.insert(name.clone(), node.clone());
+        }
+    }
+    sighted
+}

@@ -1,0 +1,57 @@
+//! Small clusters for unit tests.
+
+use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo};
+use shoal_proto::types::{Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
+use std::sync::Arc;
+
+pub(crate) fn node_id(i: usize) -> NodeId {
+    NodeId::new(&format!("n{i}")).unwrap()
+}
+
+fn info(i: usize) -> NodeInfo {
+    NodeInfo {
+        node_id: node_id(i),
+        generation: 1,
+        addresses: Addresses::default(),
+        zone: "z".into(),
+        capacity: 100,
+        ring: None,
+        ready: true,
+        live: true,
+    }
+}
+
+/// `nodes` members n0.. of which n0 is this node; vnode v is owned by v, v+1, .. modulo the members.
+pub(crate) fn cluster_of(nodes: usize, replicas: usize, vnodes: usize) -> Cluster {
+    let cluster = Cluster::new(info(0));
+    let members = (0..nodes).map(|i| Member {
+        node_id: node_id(i),
+        generation_floor: 0,
+        writer_id: WriterId::member(i as u16 + 1).unwrap(),
+        zone: "z".into(),
+        capacity: 100,
+        peer_address: String::new(),
+    });
+    let owners = (0..vnodes).flat_map(|v| (0..replicas).map(move |r| ((v + r) % nodes) as u16)).collect();
+    let table = OwnerTable::new(replicas, owners).unwrap();
+    let record = RingRecord::new(7, 1, Phase::New, members.collect(), table, Settings::default()).unwrap();
+    cluster.observe_nodes((1..nodes).map(info));
+    cluster.publish_record(Arc::new(record));
+    cluster
+}
+
+pub(crate) fn view_of(nodes: usize, replicas: usize, vnodes: usize) -> Arc<ClusterView> {
+    cluster_of(nodes, replicas, vnodes).view()
+}
+
+pub(crate) fn with_generation(
+    nodes: usize,
+    replicas: usize,
+    vnodes: usize,
+    node: &str,
+    generation: u64,
+) -> Arc<ClusterView> {
+    let cluster = cluster_of(nodes, replicas, vnodes);
+    cluster.observe_generation(&NodeId::new(node).unwrap(), generation);
+    cluster.view()
+}
