@@ -21,13 +21,7 @@ use shoal_membership::{
     Cluster, Env, HybridClock, NodeInfo, StateError,
     gossip::{Gossip, GossipError, GossipEvent, GossipSettings},
 };
-use shoal_proto::{
-    types::{Key, NodeId, NodeState, Stamped, Vnode},
-    wire::{
-        admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
-        replica::v1::replica_server::ReplicaServer,
-    },
-};
+use shoal_proto::types::{Key, NodeId, NodeState, Stamped, Vnode};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -185,20 +179,7 @@ impl Node {
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), shutdown.clone());
         let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), shutdown.clone());
         let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        tasks.extend(
-            sockets.open(
-                ReplicaServer::new(replica)
-                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-                KvServer::new(grpc.clone())
-                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-                AdminServer::new(grpc),
-                Arc::new(resp),
-                info.clone(),
-                &shutdown,
-            ),
-        );
+        tasks.extend(sockets.open(replica, grpc, Arc::new(resp), info.clone(), &shutdown));
         let gossip = Some(gossip);
         Ok(RunningNode { info, cluster, local, peers, coordinator, gossip, shutdown, tasks })
     }

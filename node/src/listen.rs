@@ -4,8 +4,12 @@
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
-    frontend::resp::{RespDoor, serve},
+    frontend::{
+        grpc::GrpcDoor,
+        resp::{RespDoor, serve},
+    },
     limits,
+    replica::ReplicaService,
 };
 use shoal_proto::wire::{
     admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
@@ -56,9 +60,8 @@ impl Sockets {
     /// Opens the doors until shutdown.
     pub(crate) fn open(
         self,
-        replica: ReplicaServer<crate::replica::ReplicaService>,
-        kv: KvServer<crate::frontend::grpc::GrpcDoor>,
-        admin: AdminServer<crate::frontend::grpc::GrpcDoor>,
+        replica: ReplicaService,
+        grpc: GrpcDoor,
         resp: Arc<RespDoor>,
         info: Arc<dyn ClusterInfo>,
         shutdown: &CancellationToken,
@@ -67,7 +70,18 @@ impl Sockets {
         let mut server = Server::builder()
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
-        let router = server.add_service(replica).add_service(kv).add_service(admin);
+        let router = server
+            .add_service(
+                ReplicaServer::new(replica)
+                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
+            )
+            .add_service(
+                KvServer::new(grpc.clone())
+                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
+            )
+            .add_service(AdminServer::new(grpc));
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {

@@ -118,8 +118,9 @@ impl<'a> ReadAttempt<'a> {
                 }
                 Verdict::Reached | Verdict::Pending => {}
             }
-            let patience = Instant::now() + self.coordinator.config.read_patience;
-            match tokio::time::timeout_at(patience.min(deadline), self.heard.recv()).await {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let patience = self.coordinator.config.read_patience.min(left);
+            match tokio::time::timeout(patience, self.heard.recv()).await {
                 Ok(Some((owner, outcome))) => {
                     if self.take_in(owner, outcome) {
                         return Attempt::Stale;

@@ -108,7 +108,8 @@ impl Coordinator {
                 }
                 Verdict::Pending => {}
             }
-            let Ok(Some(result)) = tokio::time::timeout_at(deadline, heard.recv()).await else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(Some(result)) = tokio::time::timeout(left, heard.recv()).await else {
                 return Attempt::Settled(Err(CoordinatorError::Timeout {
                     level: plan.level,
                     required,
