@@ -1,0 +1,5 @@
+//! Whole nodes on real sockets.
+#![cfg(not(madsim))]
+
+mod cluster;
+mod doors;
