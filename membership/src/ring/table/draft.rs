@@ -1,0 +1,150 @@
+//! The table while it is edited: stretches of neighbouring vnodes that are alike.
+
+use super::{rule::Rule, shares::Shares};
+use shoal_proto::types::MAX_REPLICAS;
+use smallvec::SmallVec;
+use std::ops::Range;
+
+/// The owners of a vnode, ascending, and which of them comes first. What a row lacks are vacancies at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) owners: SmallVec<[u16; MAX_REPLICAS]>,
+    pub(super) first: u16,
+}
+
+/// Neighbouring vnodes that had one row before the change and have one now.
+#[derive(Debug, Clone)]
+pub(super) struct Stretch {
+    pub(super) vnodes: usize,
+    pub(super) before: Row,
+    pub(super) now: Row,
+}
+
+/// All stretches in vnode order. Their number, not that of the vnodes, is what editing takes time for.
+#[derive(Debug)]
+pub(super) struct Draft {
+    stretches: Vec<Stretch>,
+    members: usize,
+}
+
+impl Draft {
+    /// A draft of rows with these owners, in order of preference. Owners that may not stay give way to vacancies.
+    pub(super) fn new(rows: impl Iterator<Item = Vec<u16>>, shares: &Shares) -> Self {
+        let rows: Vec<Row> = rows.map(|owners| Row::new(&owners, shares.vacant())).collect();
+        let mut excess: Vec<f64> = shares.targets.iter().map(|target| -target).collect();
+        for owner in rows.iter().flat_map(|row| &row.owners) {
+            excess[usize::from(*owner)] += 1.0;
+        }
+        let mut stretches: Vec<Stretch> = Vec::new();
+        for before in rows {
+            let now = before.clone().fit(shares, &mut excess);
+            match stretches.last_mut() {
+                Some(last) if last.before == before && last.now == now => last.vnodes += 1,
+                _ => stretches.push(Stretch { vnodes: 1, before, now }),
+            }
+        }
+        Self { stretches, members: shares.targets.len() }
+    }
+
+    /// How many vnodes each member holds.
+    pub(super) fn holdings(&self, rule: &impl Rule) -> Vec<usize> {
+        let mut held = self.accounts(rule);
+        held.pop();
+        held
+    }
+
+    /// How many vnodes each member holds, followed by how many are vacant.
+    pub(super) fn accounts(&self, rule: &impl Rule) -> Vec<usize> {
+        let mut held = vec![0; self.members + 1];
+        for stretch in &self.stretches {
+            for holder in rule.holders(&stretch.now) {
+                held[usize::from(*holder)] += stretch.vnodes;
+            }
+        }
+        held
+    }
+
+    /// The stretches in vnode order.
+    pub(super) fn stretches(&self) -> &[Stretch] {
+        &self.stretches
+    }
+
+    /// Shifts `vnodes` from one member to another where the rule allows it.
+    pub(super) fn shift(&mut self, rule: &impl Rule, vnodes: &Range<usize>, from: u16, to: u16) {
+        let (start, end) = (self.cut(vnodes.start), self.cut(vnodes.end));
+        for stretch in &mut self.stretches[start..end] {
+            if let Some(shifted) = rule.shift(&stretch.now, from, to) {
+                stretch.now = shifted;
+            }
+        }
+    }
+
+    /// All preference lists laid end to end.
+    pub(super) fn places(&self) -> Vec<u16> {
+        let rows = self.stretches.iter().flat_map(|stretch| std::iter::repeat_n(&stretch.now, stretch.vnodes));
+        rows.flat_map(Row::preference_list).collect()
+    }
+
+    /// The index of the stretch that begins at `vnode`, cutting the one around it if there is none.
+    fn cut(&mut self, vnode: usize) -> usize {
+        let mut end = 0;
+        for at in 0..self.stretches.len() {
+            if end == vnode {
+                return at;
+            }
+            end += self.stretches[at].vnodes;
+            if end > vnode {
+                let rest = Stretch { vnodes: end - vnode, ..self.stretches[at].clone() };
+                self.stretches[at].vnodes -= rest.vnodes;
+                self.stretches.insert(at + 1, rest);
+                return at + 1;
+            }
+        }
+        self.stretches.len()
+    }
+}
+
+impl Row {
+    fn new(owners: &[u16], vacant: u16) -> Self {
+        let mut row = Self { owners: owners.into(), first: owners.first().copied().unwrap_or(vacant) };
+        row.owners.sort_unstable();
+        row
+    }
+
+    /// Drops the owners that are too many for the row or for their zone, those with the greatest excess first.
+    fn fit(mut self, shares: &Shares, excess: &mut [f64]) -> Self {
+        loop {
+            let in_zone = |zone| self.owners.iter().filter(|owner| shares.zone(**owner) == zone).count();
+            let too_long = self.owners.len() > shares.replicas;
+            let misfits =
+                (0..self.owners.len()).filter(|i| too_long || in_zone(shares.zone(self.owners[*i])) > shares.zone_cap);
+            let by_excess = |i: &usize| excess[usize::from(self.owners[*i])];
+            let Some(worst) = misfits.max_by(|a, b| by_excess(a).total_cmp(&by_excess(b))) else { break };
+            excess[usize::from(self.owners.remove(worst))] -= 1.0;
+        }
+        self.owners.resize(shares.replicas, shares.vacant());
+        if !self.owners.contains(&self.first) {
+            self.first = shares.vacant();
+        }
+        self
+    }
+
+    /// This row with `to` in the place of `from`.
+    pub(super) fn replace(&self, from: u16, to: u16) -> Option<Self> {
+        let mut row = self.clone();
+        let place = row.owners.iter().position(|owner| *owner == from)?;
+        row.owners[place] = to;
+        row.owners.sort_unstable();
+        if row.first == from {
+            row.first = to;
+        }
+        Some(row)
+    }
+
+    /// The owners in a circle, beginning with the first: so those who come second are as balanced as those who come
+    /// first, and an owner keeps its place when its neighbours do.
+    fn preference_list(&self) -> impl Iterator<Item = u16> {
+        let start = self.owners.iter().position(|owner| *owner == self.first).unwrap_or_default();
+        self.owners.iter().cycle().skip(start).take(self.owners.len()).copied()
+    }
+}

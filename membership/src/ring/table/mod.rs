@@ -1,0 +1,147 @@
+//! The owner table editor: lays out a new cluster's table and changes a running one's.
+//!
+//! What it wants, the most important first:
+//!
+//! 1. every vnode has distinct owners, not too many of them in one zone;
+//! 2. members hold what their capacity entitles them to (see [`targets`]), to the vnode;
+//! 3. a change moves as few replicas as that allows: usually just what the members that gain are to gain;
+//! 4. neighbouring vnodes look alike, so that clients see few slot ranges;
+//! 5. every member comes first in its part of the vnodes it owns.
+//!
+//! ```text
+//! previous table -> Draft -> balance(owners) -> balance(firsts) -> OwnerTable
+//!                    members -> Shares ^
+//! ```
+//!
+//! Equal inputs give equal tables: there is no randomness in it. The table is data that travels in the ring record and
+//! nobody but the proposer of a change computes it, so other versions may place differently.
+
+mod balance;
+mod chunk;
+mod draft;
+mod path;
+mod rule;
+mod shares;
+mod slots;
+#[cfg(test)]
+mod tests;
+
+use balance::balance;
+use draft::Draft;
+use rule::{Firsts, Owners};
+use shares::{Shares, round_near};
+use shoal_proto::types::{InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, OwnerTable};
+pub use slots::{OwnedSlots, slot_ranges};
+
+/// The table of the epoch before, and what became of its members.
+#[derive(Debug, Clone, Copy)]
+pub struct Previous<'a> {
+    /// The table that is changed.
+    pub table: &'a OwnerTable,
+    /// Where each of the previous members stands among the new ones; `None` if it left and its data with it.
+    pub places: &'a [Option<u16>],
+}
+
+/// There is no table for these members.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// A ring has at least one member and at most [`MAX_MEMBERS`].
+    #[error("{0} members: 1 to {MAX_MEMBERS} are allowed")]
+    Members(usize),
+    /// A member without capacity could own nothing.
+    #[error("member {0} has no capacity")]
+    Capacity(usize),
+    /// The places do not cover the previous table, name a member twice or one that does not exist.
+    #[error("places of the previous members do not fit the members")]
+    Places,
+    /// The number of replicas or vnodes is out of range.
+    #[error(transparent)]
+    Shape(#[from] InvalidRecord),
+}
+
+/// The table of a new cluster: `vnodes` rows (a power of two) of `replicas` owners, fewer if there are fewer members.
+///
+/// # Errors
+/// When there are no or too many members, one has no capacity, or a number is out of range.
+pub fn found(members: &[Member], replicas: usize, vnodes: u16) -> Result<OwnerTable, TableError> {
+    if !vnodes.is_power_of_two() || u32::from(vnodes) > MAX_VNODES {
+        return Err(InvalidRecord::Vnodes(vnodes.into()).into());
+    }
+    lay_out(members, replicas, (0..vnodes).map(|_| Vec::new()))
+}
+
+/// The table for `members` and `replicas` that differs least from the previous one.
+///
+/// Members should keep their order and newcomers follow: preference lists are circles through the order of members, so
+/// that another order would turn them around.
+///
+/// # Errors
+/// Those of [`found`], and when the places do not fit.
+pub fn edit(previous: Previous<'_>, members: &[Member], replicas: usize) -> Result<OwnerTable, TableError> {
+    let Previous { table, places } = previous;
+    let mut kept: Vec<u16> = places.iter().copied().flatten().collect();
+    kept.sort_unstable();
+    let unknown = kept.iter().any(|place| usize::from(*place) >= members.len());
+    let uncovered = table.places().iter().any(|owner| usize::from(*owner) >= places.len());
+    if unknown || uncovered || kept.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(TableError::Places);
+    }
+    lay_out(members, replicas, table.rows().map(|row| row.iter().filter_map(|owner| places[usize::from(*owner)]).collect()))
+}
+
+/// Where each member of `before` stands in `after`, found by name: the places of a [`Previous`]. A node that was
+/// removed and joins again within one change is a new one and must be struck out by the caller.
+#[must_use]
+pub fn places(before: &[Member], after: &[Member]) -> Vec<Option<u16>> {
+    let place = |old: &Member| after.iter().position(|new| new.node_id == old.node_id).map(|place| place as u16);
+    before.iter().map(place).collect()
+}
+
+/// The zone-feasible target of each member in vnodes, which tables meet to within one vnode: its fair share by capacity
+/// as far as one replica per vnode and the zones allow it.
+///
+/// # Errors
+/// Those of [`found`].
+pub fn targets(members: &[Member], replicas: usize, vnodes: u16) -> Result<Vec<f64>, TableError> {
+    Ok(shares(members, replicas, vnodes.into())?.targets)
+}
+
+fn shares(members: &[Member], replicas: usize, vnodes: usize) -> Result<Shares, TableError> {
+    if members.is_empty() || members.len() > MAX_MEMBERS {
+        return Err(TableError::Members(members.len()));
+    }
+    if let Some(member) = members.iter().position(|member| member.capacity == 0) {
+        return Err(TableError::Capacity(member));
+    }
+    if !(1..=MAX_REPLICAS).contains(&replicas) {
+        return Err(InvalidRecord::Replicas(replicas).into());
+    }
+    Ok(Shares::new(members, replicas.min(members.len()), vnodes))
+}
+
+/// Lays out a table whose rows had these owners, in order of preference, so far.
+fn lay_out(
+    members: &[Member],
+    replicas: usize,
+    rows: impl ExactSizeIterator<Item = Vec<u16>>,
+) -> Result<OwnerTable, TableError> {
+    let vnodes = rows.len();
+    let shares = shares(members, replicas, vnodes)?;
+    let mut draft = Draft::new(rows, &shares);
+
+    let owners = Owners { shares: &shares };
+    let held = shares.round(&draft.holdings(&owners));
+    balance(&mut draft, &owners, &held);
+
+    let firsts = Firsts { vacant: shares.vacant() };
+    let ideals: Vec<f64> = held.iter().map(|held| *held as f64 / shares.replicas as f64).collect();
+    let nearest = round_near(&ideals, &draft.holdings(&firsts), vnodes);
+    let most: Vec<usize> = ideals.iter().map(|ideal| ideal.ceil() as usize).collect();
+    let least: Vec<usize> = ideals.iter().map(|ideal| ideal.floor() as usize).collect();
+    // Members that share few rows cannot meet every rounding, but there is always one that they can.
+    for targets in [nearest, most, least] {
+        balance(&mut draft, &firsts, &targets);
+    }
+
+    Ok(OwnerTable::new(shares.replicas, draft.places())?)
+}
