@@ -1,0 +1,219 @@
+//! From the coordinator's replies to RESP's.
+
+use super::{
+    budget::{Budget, Share},
+    plan::{ExpiryUnit, Shape},
+    writer::Writer,
+};
+use crate::{
+    coordinator::{CoordinatorError, GetReply},
+    frontend::{Reply, error_map::resp_error},
+};
+use shoal_proto::types::{UnixMillis, Value};
+use std::sync::Arc;
+
+/// A finished plan, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    Ok,
+    Integer(i64),
+    Text(&'static str),
+    Value(Option<Value>),
+    Values(Vec<Option<Value>>),
+    Error(CoordinatorError),
+}
+
+impl Answer {
+    /// What one reply comes to.
+    pub(super) fn of(shape: Shape, reply: Reply, now: UnixMillis) -> Self {
+        match (reply, shape) {
+            (Reply::Value(reply), Shape::Value | Shape::Values) => Self::Value(reply.value),
+            (Reply::Value(reply), Shape::Length) => {
+                Self::Integer(reply.value.map_or(0, |value| value.as_bytes().len() as i64))
+            }
+            (Reply::Value(reply), Shape::Type) => {
+                Self::Text(if reply.value.is_some() { "string" } else { "none" })
+            }
+            (Reply::Value(reply), Shape::Expiry(unit)) => Self::Integer(expiry(&reply, unit, now)),
+            (Reply::Value(reply), Shape::Existed | Shape::Stored) => {
+                Self::Integer(i64::from(reply.value.is_some()))
+            }
+            (Reply::Stored(_), _) => Self::Ok,
+            (Reply::Existed(reply), _) => Self::Integer(i64::from(reply.existed)),
+        }
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        match self {
+            Self::Ok => writer.ok(),
+            Self::Integer(value) => writer.integer(*value),
+            Self::Text(text) => writer.simple(text),
+            Self::Value(value) => write_value(value.as_ref(), writer),
+            Self::Values(values) => {
+                writer.array(values.len());
+                values.iter().for_each(|value| write_value(value.as_ref(), writer));
+            }
+            Self::Error(error) => writer.error(&resp_error(error)),
+        }
+    }
+}
+
+fn write_value(value: Option<&Value>, writer: &mut Writer<'_>) {
+    match value {
+        Some(value) => writer.bulk(value.as_bytes()),
+        None => writer.null(),
+    }
+}
+
+fn expiry(reply: &GetReply, unit: ExpiryUnit, now: UnixMillis) -> i64 {
+    const NO_KEY: i64 = -2;
+    const NO_EXPIRY: i64 = -1;
+    if reply.value.is_none() {
+        return NO_KEY;
+    }
+    let Some(at) = reply.outcome.expires_at else { return NO_EXPIRY };
+    let left = at.0.saturating_sub(now.0);
+    // Redis rounds all of these to the nearest second.
+    let shown = match unit {
+        ExpiryUnit::Millis => left,
+        ExpiryUnit::Seconds => (left + 500) / 1000,
+        ExpiryUnit::UnixMillis => at.0,
+        ExpiryUnit::UnixSeconds => (at.0 + 500) / 1000,
+    };
+    i64::try_from(shown).unwrap_or(i64::MAX)
+}
+
+/// Puts together the answers of many commands. The first error in the order of the keys is the answer of all.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    shape: Shape,
+    count: i64,
+    values: Vec<Option<Value>>,
+    error: Option<(usize, CoordinatorError)>,
+    share: Share,
+}
+
+impl Gathering {
+    /// Expects `len` answers at most, whose values take their share of `budget`.
+    pub(super) fn new(shape: Shape, len: usize, budget: &Arc<Budget>) -> Self {
+        let values = if shape == Shape::Values { vec![None; len] } else { Vec::new() };
+        Self { shape, count: 0, values, error: None, share: Share::of(budget) }
+    }
+
+    /// Takes the answer of the command at `index`.
+    pub(super) fn add(&mut self, index: usize, answer: Answer) {
+        match answer {
+            Answer::Value(Some(value)) if self.error.is_none() => {
+                match self.share.take(value.as_bytes().len()) {
+                    Ok(()) => self.values[index] = Some(value),
+                    Err(error) => self.fail(index, error),
+                }
+            }
+            Answer::Integer(value) => self.count += value,
+            Answer::Error(error) => self.fail(index, error),
+            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) => {}
+        }
+    }
+
+    fn fail(&mut self, index: usize, error: CoordinatorError) {
+        if self.error.as_ref().is_none_or(|(first, _)| index < *first) {
+            self.error = Some((index, error));
+        }
+        self.values = Vec::new();
+        self.share.clear();
+    }
+
+    /// The answer to all, with its share of the budget.
+    pub(super) fn finish(self) -> (Answer, Share) {
+        let answer = match (self.error, self.shape) {
+            (Some((_, error)), _) => Answer::Error(error),
+            (None, Shape::Values) => Answer::Values(self.values),
+            (None, Shape::Stored) => Answer::Ok,
+            (None, _) => Answer::Integer(self.count),
+        };
+        (answer, self.share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        coordinator::{ExistedReply, SetReply},
+        frontend::resp::testing::{outcome, value},
+    };
+
+    const NOW: UnixMillis = UnixMillis(10_000);
+
+    fn hit(text: &str, expires_at: Option<u64>) -> Reply {
+        let outcome = crate::coordinator::Outcome { expires_at: expires_at.map(UnixMillis), ..outcome() };
+        Reply::Value(GetReply { value: Some(value(text)), outcome })
+    }
+
+    fn miss() -> Reply {
+        Reply::Value(GetReply { value: None, outcome: outcome() })
+    }
+
+    #[test]
+    fn a_reply_becomes_what_the_command_promised() {
+        let existed = |existed| Reply::Existed(ExistedReply { existed, outcome: outcome() });
+        for (shape, reply, expected) in [
+            (Shape::Value, hit("v", None), Answer::Value(Some(value("v")))),
+            (Shape::Value, miss(), Answer::Value(None)),
+            (Shape::Length, hit("four", None), Answer::Integer(4)),
+            (Shape::Length, miss(), Answer::Integer(0)),
+            (Shape::Type, hit("", None), Answer::Text("string")),
+            (Shape::Type, miss(), Answer::Text("none")),
+            (Shape::Existed, hit("", None), Answer::Integer(1)),
+            (Shape::Existed, miss(), Answer::Integer(0)),
+            (Shape::Existed, existed(true), Answer::Integer(1)),
+            (Shape::Existed, existed(false), Answer::Integer(0)),
+            (Shape::Stored, Reply::Stored(SetReply { outcome: outcome() }), Answer::Ok),
+        ] {
+            assert_eq!(Answer::of(shape, reply, NOW), expected, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn times_to_live_are_rounded_like_those_of_redis() {
+        use ExpiryUnit::{Millis, Seconds, UnixMillis, UnixSeconds};
+        for (unit, reply, expected) in [
+            (Seconds, miss(), -2),
+            (Seconds, hit("", None), -1),
+            (Seconds, hit("", Some(10_499)), 0),
+            (Seconds, hit("", Some(10_500)), 1),
+            (Seconds, hit("", Some(12_499)), 2),
+            (Seconds, hit("", Some(9_000)), 0),
+            (Millis, hit("", Some(10_499)), 499),
+            (UnixMillis, hit("", Some(10_499)), 10_499),
+            (UnixSeconds, hit("", Some(10_499)), 10),
+            (UnixSeconds, hit("", Some(10_500)), 11),
+        ] {
+            assert_eq!(Answer::of(Shape::Expiry(unit), reply, NOW), Answer::Integer(expected), "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn many_answers_are_counted_or_kept_in_order_and_the_first_error_speaks_for_all() {
+        let gather = |shape, answers: Vec<(usize, Answer)>| {
+            let mut gathering = Gathering::new(shape, answers.len(), &Arc::default());
+            answers.into_iter().for_each(|(index, answer)| gathering.add(index, answer));
+            gathering.finish().0
+        };
+        let (a, b) = (Answer::Value(Some(value("a"))), Answer::Value(None));
+        assert_eq!(
+            gather(Shape::Values, vec![(1, b.clone()), (0, a.clone())]),
+            Answer::Values(vec![Some(value("a")), None])
+        );
+        assert_eq!(
+            gather(Shape::Existed, vec![(0, Answer::Integer(1)), (1, Answer::Integer(1))]),
+            Answer::Integer(2)
+        );
+        assert_eq!(gather(Shape::Stored, vec![(0, Answer::Ok), (1, Answer::Ok)]), Answer::Ok);
+        let error = |text| Answer::Error(CoordinatorError::Overloaded(text));
+        assert_eq!(
+            gather(Shape::Values, vec![(2, error("late")), (0, a), (1, error("early")), (3, b)]),
+            error("early")
+        );
+    }
+}

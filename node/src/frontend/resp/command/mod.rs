@@ -1,0 +1,251 @@
+//! Every command the door knows, and what becomes of a request.
+
+mod client;
+mod cluster;
+mod connection;
+mod consistency;
+mod error;
+mod hello;
+mod introspection;
+mod key;
+mod number;
+mod server;
+mod string;
+
+pub(super) use error::CommandError;
+
+use super::{RespDoor, plan::Plan, request::Request, session::Session, writer::Writer};
+use crate::coordinator::RequestOptions;
+use shoal_proto::types::UnixMillis;
+
+/// What is to be done about a request.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// Run this.
+    Plan(Plan),
+    /// Let the connection answer, once everything before it has been.
+    Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>, Request),
+    /// Answer this error, once everything before it has been.
+    Refused(CommandError),
+}
+
+/// What commands answered by the connection itself work with.
+pub(super) struct Context<'a> {
+    pub(super) door: &'a RespDoor,
+    pub(super) session: &'a mut Session,
+    pub(super) writer: Writer<'a>,
+}
+
+/// Finds the command of `request` and checks its arguments.
+pub(super) fn prepare(door: &RespDoor, session: &Session, request: Request, now: UnixMillis) -> Prepared {
+    try_prepare(door, session, request, now).unwrap_or_else(Prepared::Refused)
+}
+
+fn try_prepare(
+    door: &RespDoor,
+    session: &Session,
+    mut request: Request,
+    now: UnixMillis,
+) -> Result<Prepared, CommandError> {
+    let options =
+        RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
+    let spec = find(&request)?;
+    match spec.handler {
+        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+        Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
+        Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
+        Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
+        Handler::Level => {
+            let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
+            request.skip(2);
+            let spec = find(&request)?;
+            match spec.handler {
+                Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+                Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
+                Handler::Local(_) | Handler::Level => Err(CommandError::NoLevel(spec.name)),
+            }
+        }
+    }
+}
+
+/// One command.
+#[derive(Debug)]
+struct Spec {
+    /// In capitals.
+    name: &'static str,
+    /// How many arguments, the name included; at least that many when negative.
+    arity: i64,
+    flags: &'static [&'static str],
+    keys: Keys,
+    handler: Handler,
+}
+
+/// Which arguments are keys, as Redis tells it; the last one is counted from the end when negative.
+#[derive(Debug, Clone, Copy)]
+struct Keys {
+    first: i64,
+    last: i64,
+    step: i64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Handler {
+    /// Becomes a plan for the coordinator.
+    Data(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
+    /// Answered by the connection.
+    Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
+    /// `CL`: answered by the connection, or a level before another command.
+    Level,
+    /// Known, and refused with the reason.
+    NeedsConsensus,
+}
+
+impl Spec {
+    fn accepts(&self, arguments: usize) -> bool {
+        let (arguments, least) = (arguments as u64, self.arity.unsigned_abs());
+        if self.arity < 0 { arguments >= least } else { arguments == least }
+    }
+
+    fn is_offered(&self) -> bool {
+        !matches!(self.handler, Handler::NeedsConsensus)
+    }
+}
+
+const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
+const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
+const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
+
+const READ: &[&str] = &["readonly", "fast"];
+const WRITE: &[&str] = &["write"];
+const PLAIN: &[&str] = &["fast", "loading", "stale"];
+
+type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
+type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
+
+const fn read(name: &'static str, arity: i64, keys: Keys, plan: Translate) -> Spec {
+    Spec { name, arity, flags: READ, keys, handler: Handler::Data(plan) }
+}
+
+const fn write(name: &'static str, arity: i64, keys: Keys, plan: Translate) -> Spec {
+    Spec { name, arity, flags: WRITE, keys, handler: Handler::Data(plan) }
+}
+
+const fn local(name: &'static str, arity: i64, answer: Answer) -> Spec {
+    Spec { name, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
+}
+
+const fn refused(name: &'static str) -> Spec {
+    Spec { name, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
+}
+
+/// All commands, sorted by name.
+const SPECS: &[Spec] = &[
+    refused("APPEND"),
+    local("ASKING", 1, cluster::accepted),
+    local("AUTH", -2, hello::auth),
+    refused("BITFIELD"),
+    refused("BITOP"),
+    Spec { name: "CL", arity: -1, flags: PLAIN, keys: NONE, handler: Handler::Level },
+    local("CLIENT", -2, client::client),
+    local("CLUSTER", -2, cluster::cluster),
+    local("COMMAND", -1, introspection::command),
+    local("CONFIG", -2, server::config),
+    refused("COPY"),
+    local("DBSIZE", 1, server::dbsize),
+    refused("DECR"),
+    refused("DECRBY"),
+    write("DEL", -2, ALL, key::delete),
+    local("ECHO", 2, connection::echo),
+    read("EXISTS", -2, ALL, key::exists),
+    write("EXPIRE", -3, FIRST, key::expire),
+    write("EXPIREAT", -3, FIRST, key::expire_at),
+    read("EXPIRETIME", 2, FIRST, key::expire_time),
+    read("GET", 2, FIRST, string::get),
+    refused("GETDEL"),
+    refused("GETEX"),
+    refused("GETSET"),
+    local("HELLO", -1, hello::hello),
+    refused("INCR"),
+    refused("INCRBY"),
+    refused("INCRBYFLOAT"),
+    local("INFO", -1, server::info),
+    read("MGET", -2, ALL, string::mget),
+    write("MSET", -3, PAIRS, string::mset),
+    refused("MSETNX"),
+    write("PERSIST", 2, FIRST, key::persist),
+    write("PEXPIRE", -3, FIRST, key::pexpire),
+    write("PEXPIREAT", -3, FIRST, key::pexpire_at),
+    read("PEXPIRETIME", 2, FIRST, key::pexpire_time),
+    local("PING", -1, connection::ping),
+    write("PSETEX", 4, FIRST, string::psetex),
+    read("PTTL", 2, FIRST, key::pttl),
+    local("QUIT", -1, connection::quit),
+    local("READONLY", 1, cluster::accepted),
+    local("READWRITE", 1, cluster::accepted),
+    refused("RENAME"),
+    refused("RENAMENX"),
+    local("RESET", 1, connection::reset),
+    local("SELECT", 2, connection::select),
+    write("SET", -3, FIRST, string::set),
+    refused("SETBIT"),
+    write("SETEX", 4, FIRST, string::setex),
+    refused("SETNX"),
+    refused("SETRANGE"),
+    read("STRLEN", 2, FIRST, string::strlen),
+    local("TIME", 1, server::time),
+    read("TOUCH", -2, ALL, key::exists),
+    read("TTL", 2, FIRST, key::ttl),
+    read("TYPE", 2, FIRST, key::type_name),
+    write("UNLINK", -2, ALL, key::delete),
+];
+
+/// The longest name, rounded up to what fits one comparison.
+const NAME_BYTES: usize = 16;
+
+/// The names of [`SPECS`] as numbers that sort as they do.
+static NAMES: [u128; SPECS.len()] = {
+    let mut names = [0; SPECS.len()];
+    let mut at = 0;
+    while at < SPECS.len() {
+        names[at] = packed(SPECS[at].name.as_bytes());
+        assert!(at == 0 || names[at - 1] < names[at], "commands are sorted by name");
+        at += 1;
+    }
+    names
+};
+
+/// The command `request` names.
+fn find(request: &Request) -> Result<&'static Spec, CommandError> {
+    let spec = lookup(request.argument(0)).ok_or_else(|| CommandError::unknown(request))?;
+    if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
+}
+
+/// The command of that name, in any case.
+fn lookup(name: &[u8]) -> Option<&'static Spec> {
+    if name.len() > NAME_BYTES {
+        return None;
+    }
+    let spec = &SPECS[NAMES.binary_search(&packed(name)).ok()?];
+    // Names are padded with zeros, which a client could send too.
+    (spec.name.len() == name.len()).then_some(spec)
+}
+
+/// A name of at most [`NAME_BYTES`] in capitals, as one number.
+const fn packed(name: &[u8]) -> u128 {
+    let mut bytes = [0; NAME_BYTES];
+    let mut at = 0;
+    while at < name.len() {
+        bytes[at] = name[at].to_ascii_uppercase();
+        at += 1;
+    }
+    u128::from_be_bytes(bytes)
+}
+
+/// Whether an argument is this word, in any case.
+fn is(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

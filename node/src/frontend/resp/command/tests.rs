@@ -1,0 +1,267 @@
+use super::*;
+use crate::{
+    coordinator::Expiry,
+    frontend::{
+        Command,
+        resp::{
+            inline,
+            parser::{Parsed, Parser},
+            plan::{Commands, ExpiryUnit, Shape},
+            testing::{MapBackend, door, value},
+        },
+    },
+};
+use bytes::BytesMut;
+use shoal_proto::types::{Consistency, Key, MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use std::{sync::Arc, time::Duration};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+fn request(line: &str) -> Request {
+    inline::split(line.as_bytes()).unwrap().unwrap()
+}
+
+fn prepared(line: &str) -> Prepared {
+    let session = Session::new(1, String::new(), NOW);
+    prepare(&door(Arc::<MapBackend>::default()), &session, request(line), NOW)
+}
+
+fn plan(line: &str) -> Plan {
+    match prepared(line) {
+        Prepared::Plan(plan) => plan,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// The error `line` is refused with.
+fn refusal(line: &str) -> String {
+    match prepared(line) {
+        Prepared::Refused(error) => error.text(),
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text.to_owned()).unwrap()
+}
+
+fn set(text: &str, expiry: Expiry) -> Plan {
+    Plan::one(Command::Set(key("k"), value(text), expiry), Shape::Stored)
+}
+
+#[test]
+fn every_name_is_found_in_any_case_and_nothing_else_is() {
+    for spec in SPECS {
+        assert_eq!(spec.name, spec.name.to_ascii_uppercase());
+        for name in [spec.name.to_owned(), spec.name.to_ascii_lowercase()] {
+            assert_eq!(lookup(name.as_bytes()).unwrap().name, spec.name);
+        }
+    }
+    for name in ["", "G", "GETT", "GET\0", "\0", "ABCDEFGHIJKLMNOPQRS", "INCRBYFLOATINCRBYFLOAT"] {
+        assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
+    }
+}
+
+#[test]
+fn too_few_or_too_many_arguments_are_refused_for_every_command() {
+    for spec in SPECS {
+        let line = |count: usize| {
+            [spec.name].into_iter().chain(std::iter::repeat_n("1", count - 1)).collect::<Vec<_>>().join(" ")
+        };
+        let arity = spec.arity.unsigned_abs() as usize;
+        let mut wrong = Vec::new();
+        if arity > 1 {
+            wrong.push(arity - 1);
+        }
+        if spec.arity > 0 {
+            wrong.push(arity + 1);
+        }
+        for count in wrong {
+            let expected =
+                format!("ERR wrong number of arguments for '{}' command", spec.name.to_ascii_lowercase());
+            assert_eq!(refusal(&line(count)), expected);
+        }
+    }
+    assert_eq!(refusal("MSET a 1 b"), "ERR wrong number of arguments for 'mset' command");
+}
+
+#[test]
+fn unknown_commands_are_told_as_redis_does() {
+    assert_eq!(refusal("FOO"), "ERR unknown command 'FOO', with args beginning with: ");
+    assert_eq!(refusal("foo a 'b c'"), "ERR unknown command 'foo', with args beginning with: 'a' 'b c' ");
+    assert!(refusal(&format!("foo {}", "x".repeat(5000))).len() < 300);
+    assert_eq!(refusal("CL QUORUM FOO"), "ERR unknown command 'FOO', with args beginning with: ");
+}
+
+#[test]
+fn commands_that_need_consensus_say_so_whatever_their_arguments() {
+    let text = |what| {
+        format!(
+            "ERR '{what}' is a read-modify-write, which needs consensus per key; this store does not offer it"
+        )
+    };
+    for spec in SPECS.iter().filter(|spec| !spec.is_offered()) {
+        assert_eq!(refusal(spec.name), text(spec.name));
+        assert_eq!(refusal(&format!("CL ONE {} a b c", spec.name)), text(spec.name));
+    }
+    for (line, what) in [
+        ("INCR k", "INCR"),
+        ("SET k v NX", "SET NX"),
+        ("SET k v EX 5 xx", "SET XX"),
+        ("SET k v GET", "SET GET"),
+        ("EXPIRE k 5 gt", "EXPIRE NX|XX|GT|LT"),
+        ("PEXPIREAT k 5 NX", "PEXPIREAT NX|XX|GT|LT"),
+    ] {
+        assert_eq!(refusal(line), text(what));
+    }
+}
+
+#[test]
+fn set_understands_every_way_to_expire() {
+    for (line, expiry) in [
+        ("SET k v", Expiry::Never),
+        ("set k v ex 5", Expiry::After(Duration::from_secs(5))),
+        ("SET k v PX 5", Expiry::After(Duration::from_millis(5))),
+        ("SET k v EXAT 1700000001", Expiry::At(UnixMillis(1_700_000_001_000))),
+        ("SET k v PXAT 1700000000001", Expiry::At(UnixMillis(1_700_000_000_001))),
+        ("SET k v KEEPTTL", Expiry::Keep),
+        ("SETEX k 5 v", Expiry::After(Duration::from_secs(5))),
+        ("PSETEX k 5 v", Expiry::After(Duration::from_millis(5))),
+    ] {
+        assert_eq!(plan(line), set("v", expiry), "{line}");
+    }
+}
+
+#[test]
+fn expiries_are_read_strictly() {
+    let integer = "ERR value is not an integer or out of range";
+    let expire = |command| format!("ERR invalid expire time in '{command}' command");
+    for (line, error) in [
+        ("SET k v EX", "ERR syntax error".to_owned()),
+        ("SET k v 5", "ERR syntax error".to_owned()),
+        ("SET k v EX 5 PX 5", "ERR syntax error".to_owned()),
+        ("SET k v EX 5 KEEPTTL", "ERR syntax error".to_owned()),
+        ("SET k v KEEPTTL KEEPTTL", "ERR syntax error".to_owned()),
+        ("SET k v EX five", integer.to_owned()),
+        ("SET k v EX 1.5", integer.to_owned()),
+        ("SET k v EX 9223372036854775808", integer.to_owned()),
+        ("SET k v EX 0", expire("set")),
+        ("SET k v PX -1", expire("set")),
+        ("SET k v EX 9223372036854775807", expire("set")),
+        ("SET k v PX 9223372036854775807", expire("set")),
+        ("SET k v PXAT 0", expire("set")),
+        ("SET k v EXAT 9999999999", expire("set")),
+        ("SETEX k 0 v", expire("setex")),
+        ("PSETEX k -1 v", expire("psetex")),
+        ("EXPIRE k x", integer.to_owned()),
+        ("EXPIRE k 9223372036854775807", expire("expire")),
+        ("PEXPIRE k 9223372036854775807", expire("pexpire")),
+        ("EXPIREAT k 9223372036854775807", expire("expireat")),
+        ("EXPIRE k 5 FOO", "ERR unsupported option FOO".to_owned()),
+    ] {
+        assert_eq!(refusal(line), error, "{line}");
+    }
+}
+
+#[test]
+fn to_expire_a_key_now_or_earlier_is_to_delete_it() {
+    let delete = Plan::one(Command::Delete(key("k")), Shape::Existed);
+    for line in [
+        "EXPIRE k 0",
+        "EXPIRE k -1",
+        "PEXPIRE k -5",
+        "EXPIREAT k 1700000000",
+        "PEXPIREAT k -1",
+        "DEL k",
+        "UNLINK k",
+    ] {
+        assert_eq!(plan(line), delete, "{line}");
+    }
+    for (line, expiry) in [
+        ("EXPIRE k 7", Expiry::After(Duration::from_secs(7))),
+        ("PEXPIRE k 7", Expiry::After(Duration::from_millis(7))),
+        ("EXPIREAT k 1700000001", Expiry::At(UnixMillis(1_700_000_001_000))),
+        ("PEXPIREAT k 1700000000001", Expiry::At(UnixMillis(1_700_000_000_001))),
+        ("PERSIST k", Expiry::Never),
+    ] {
+        assert_eq!(plan(line), Plan::one(Command::Expire(key("k"), expiry), Shape::Existed), "{line}");
+    }
+}
+
+#[test]
+fn reads_differ_only_in_what_they_tell() {
+    for (line, shape) in [
+        ("GET k", Shape::Value),
+        ("STRLEN k", Shape::Length),
+        ("TYPE k", Shape::Type),
+        ("EXISTS k", Shape::Existed),
+        ("TOUCH k", Shape::Existed),
+        ("TTL k", Shape::Expiry(ExpiryUnit::Seconds)),
+        ("PTTL k", Shape::Expiry(ExpiryUnit::Millis)),
+        ("EXPIRETIME k", Shape::Expiry(ExpiryUnit::UnixSeconds)),
+        ("PEXPIRETIME k", Shape::Expiry(ExpiryUnit::UnixMillis)),
+    ] {
+        assert_eq!(plan(line), Plan::one(Command::Get(key("k")), shape), "{line}");
+    }
+}
+
+#[test]
+fn of_many_keys_each_is_written_once() {
+    let sets = |pairs: &[(&str, &str)]| {
+        let commands = pairs.iter().map(|(k, v)| Command::Set(key(k), value(v), Expiry::Never));
+        Commands::Many(commands.collect())
+    };
+    assert_eq!(plan("MSET a 1 b 2").commands, sets(&[("a", "1"), ("b", "2")]));
+    assert_eq!(plan("MSET a 1 b 2 a 3").commands, sets(&[("b", "2"), ("a", "3")]));
+    assert_eq!(
+        plan("DEL a b a").commands,
+        Commands::Many(vec![Command::Delete(key("a")), Command::Delete(key("b"))])
+    );
+    assert_eq!(plan("EXISTS a a").commands.len(), 2);
+    assert_eq!(plan("MGET a b a").commands.len(), 3);
+}
+
+#[test]
+fn keys_and_values_over_their_limits_are_told_by_size() {
+    let long = "k".repeat(MAX_KEY_BYTES + 1);
+    for (name, before, after) in
+        [("GET", 1, 0), ("SET", 1, 1), ("MGET", 2, 0), ("DEL", 2, 0), ("EXPIRE", 1, 1)]
+    {
+        let arguments = [name.to_owned()].into_iter().chain(std::iter::repeat_n("a".to_owned(), before - 1));
+        let arguments = arguments.chain([long.clone()]).chain(std::iter::repeat_n("1".to_owned(), after));
+        let line = arguments.collect::<Vec<_>>().join(" ");
+        assert_eq!(refusal(&line), "ERR key of 65537 bytes exceeds the limit of 65536 bytes");
+    }
+    let too_long =
+        ["*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$8388609\r\n", &"v".repeat(MAX_VALUE_BYTES + 1), "\r\n"].concat();
+    let Ok(Some(Parsed::TooLarge(error))) = Parser::new().next(&mut BytesMut::from(too_long.as_bytes()))
+    else {
+        panic!("a value over the limit was taken")
+    };
+    assert_eq!(
+        CommandError::from(error).text(),
+        "ERR value of 8388609 bytes exceeds the limit of 8388608 bytes"
+    );
+}
+
+#[test]
+fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
+    let door = door(Arc::<MapBackend>::default());
+    let mut session = Session::new(1, String::new(), NOW);
+    let level = |session: &Session, line| match prepare(&door, session, request(line), NOW) {
+        Prepared::Plan(plan) => plan.options.consistency,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(level(&session, "DEL k"), None);
+    assert_eq!(level(&session, "cl quorum GET k"), Some(Consistency::Quorum));
+    session.consistency = Some(Consistency::All);
+    assert_eq!(level(&session, "GET k"), Some(Consistency::All));
+    assert_eq!(level(&session, "CL ONE GET k"), Some(Consistency::One));
+    assert_eq!(level(&session, "CL DEFAULT GET k"), None);
+    assert_eq!(refusal("CL QUORUM PING"), "ERR 'PING' takes no consistency level");
+    assert_eq!(refusal("CL QUORUM GET"), "ERR wrong number of arguments for 'get' command");
+    assert_eq!(
+        refusal("CL MOST GET k"),
+        "ERR unknown consistency level 'MOST': expected one of ONE, TWO, THREE, QUORUM, ALL"
+    );
+}

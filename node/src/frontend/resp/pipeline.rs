@@ -1,0 +1,163 @@
+//! Commands of one connection under way at the same time.
+
+use super::{
+    Backend, RespDoor,
+    answer::{Answer, Gathering},
+    budget::{Budget, Share},
+    plan::{Commands, Plan, Shape},
+};
+use crate::{
+    coordinator::{CoordinatorError, RequestOptions},
+    frontend::{Command, Reply},
+    limits,
+};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream::{self, FuturesOrdered},
+};
+use shoal_proto::types::{Key, UnixMillis};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Runs plans side by side when that cannot be told from running them one after another, and gives their answers back
+/// in the order they came. Dropping it abandons what is under way.
+pub(super) struct Pipeline<'a> {
+    backend: &'a dyn Backend,
+    running: FuturesOrdered<BoxFuture<'a, (Answer, Share)>>,
+    /// Keys that had to be waited for since the pipeline was last empty; true where one is written.
+    keys: BTreeMap<Key, bool>,
+    /// Commands started since then.
+    admitted: usize,
+    budget: Arc<Budget>,
+}
+
+impl<'a> Pipeline<'a> {
+    pub(super) fn new(door: &'a RespDoor) -> Self {
+        Self {
+            backend: &*door.backend,
+            running: FuturesOrdered::new(),
+            keys: BTreeMap::new(),
+            admitted: 0,
+            budget: Arc::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Whether `plan` may start now: there is room, and it neither writes a key under way nor reads one being written.
+    pub(super) fn admits(&self, plan: &Plan) -> bool {
+        let commands = plan.commands();
+        let conflicts = |command: &Command| {
+            self.keys.get(command.key()).is_some_and(|written| *written || !command.is_read())
+        };
+        self.is_empty()
+            || (self.admitted + commands.len() <= limits::RESP_BATCH && !commands.iter().any(conflicts))
+    }
+
+    /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
+    /// waited for.
+    pub(super) fn start(&mut self, plan: Plan, now: UnixMillis) -> Option<Answer> {
+        let Plan { commands, shape, options } = plan;
+        self.admitted += commands.len();
+        match commands {
+            Commands::One(command) => self.start_one(command, shape, options, now),
+            Commands::Many(commands) => self.start_many(commands, shape, options, now),
+        }
+    }
+
+    /// The next answer in order; `None` when the pipeline is empty.
+    pub(super) async fn next(&mut self) -> Option<Answer> {
+        let (answer, _share) = self.running.next().await?;
+        if self.is_empty() {
+            self.keys.clear();
+            self.admitted = 0;
+        }
+        Some(answer)
+    }
+
+    fn start_one(
+        &mut self,
+        command: Command,
+        shape: Shape,
+        options: RequestOptions,
+        now: UnixMillis,
+    ) -> Option<Answer> {
+        match self.backend.try_execute(command, &options) {
+            Ok(result) if self.is_empty() => {
+                self.admitted = 0;
+                Some(answer(shape, result, now))
+            }
+            Ok(result) => {
+                let done = keep(answer(shape, result, now), Share::of(&self.budget));
+                self.running.push_back(ready(done).boxed());
+                None
+            }
+            Err(command) => {
+                self.keys.insert(command.key().clone(), !command.is_read());
+                let (backend, share) = (self.backend, Share::of(&self.budget));
+                let reply = backend.execute(command, options);
+                let done = reply.map(move |result| keep(answer(shape, result, backend.now()), share));
+                self.running.push_back(done.boxed());
+                None
+            }
+        }
+    }
+
+    fn start_many(
+        &mut self,
+        commands: Vec<Command>,
+        shape: Shape,
+        options: RequestOptions,
+        now: UnixMillis,
+    ) -> Option<Answer> {
+        let backend = self.backend;
+        let mut gathering = Gathering::new(shape, commands.len(), &self.budget);
+        let mut rest = Vec::new();
+        for (index, command) in commands.into_iter().enumerate() {
+            match backend.try_execute(command, &options) {
+                Ok(result) => gathering.add(index, answer(shape, result, now)),
+                Err(command) => rest.push((index, command)),
+            }
+        }
+        if rest.is_empty() {
+            let done = gathering.finish();
+            if self.is_empty() {
+                self.admitted = 0;
+                return Some(done.0);
+            }
+            self.running.push_back(ready(done).boxed());
+            return None;
+        }
+        for (_, command) in &rest {
+            self.keys.insert(command.key().clone(), !command.is_read());
+        }
+        let done = async move {
+            let run = |(index, command)| backend.execute(command, options).map(move |result| (index, result));
+            let mut results = stream::iter(rest).map(run).buffer_unordered(limits::RESP_BATCH);
+            while let Some((index, result)) = results.next().await {
+                gathering.add(index, answer(shape, result, backend.now()));
+            }
+            gathering.finish()
+        };
+        self.running.push_back(done.boxed());
+        None
+    }
+}
+
+fn answer(shape: Shape, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
+    result.map_or_else(Answer::Error, |reply| Answer::of(shape, reply, now))
+}
+
+/// The answer with its share of the budget, or an error in its place.
+fn keep(answer: Answer, mut share: Share) -> (Answer, Share) {
+    let Answer::Value(Some(value)) = &answer else { return (answer, share) };
+    match share.take(value.as_bytes().len()) {
+        Ok(()) => (answer, share),
+        Err(error) => (Answer::Error(error), share),
+    }
+}
+
+#[cfg(test)]
+mod tests;

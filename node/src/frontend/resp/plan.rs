@@ -1,0 +1,77 @@
+use crate::{coordinator::RequestOptions, frontend::Command};
+
+/// What a request asks of the coordinator: one or many commands of the same kind, and how their replies become one
+/// answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) commands: Commands,
+    pub(super) shape: Shape,
+    pub(super) options: RequestOptions,
+}
+
+/// One command without an allocation, or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Commands {
+    One(Command),
+    /// No key is written twice.
+    Many(Vec<Command>),
+}
+
+/// How replies become an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The value or null.
+    Value,
+    /// All values in order, null where there is none.
+    Values,
+    /// OK.
+    Stored,
+    /// How many existed.
+    Existed,
+    /// The value's length, 0 without one.
+    Length,
+    /// The type's name: `string` or `none`.
+    Type,
+    /// Time to live or instant of expiry; -1 without one, -2 without a value.
+    Expiry(ExpiryUnit),
+}
+
+/// How an expiry is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExpiryUnit {
+    /// Seconds from now, rounded.
+    Seconds,
+    /// Milliseconds from now.
+    Millis,
+    /// Unix seconds.
+    UnixSeconds,
+    /// Unix milliseconds.
+    UnixMillis,
+}
+
+impl Plan {
+    pub(super) fn one(command: Command, shape: Shape) -> Self {
+        Self { commands: Commands::One(command), shape, options: RequestOptions::default() }
+    }
+
+    pub(super) fn many(commands: Vec<Command>, shape: Shape) -> Self {
+        Self { commands: Commands::Many(commands), shape, options: RequestOptions::default() }
+    }
+
+    /// The commands in the order of their keys.
+    pub(super) fn commands(&self) -> &[Command] {
+        match &self.commands {
+            Commands::One(command) => std::slice::from_ref(command),
+            Commands::Many(commands) => commands,
+        }
+    }
+}
+
+impl Commands {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(commands) => commands.len(),
+        }
+    }
+}

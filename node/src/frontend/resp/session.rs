@@ -1,0 +1,49 @@
+use super::writer::Protocol;
+use bytes::Bytes;
+use shoal_proto::types::{Consistency, UnixMillis};
+
+/// What one connection has agreed on with its client.
+#[derive(Debug, Clone)]
+pub(super) struct Session {
+    /// The connection's number.
+    pub(super) id: u64,
+    /// The client's address.
+    pub(super) peer: String,
+    /// When it connected.
+    pub(super) since: UnixMillis,
+    /// How replies are encoded.
+    pub(super) protocol: Protocol,
+    /// The level of commands that name none; `None` leaves it to the node.
+    pub(super) consistency: Option<Consistency>,
+    /// What the client calls itself; empty until it does.
+    pub(super) name: Bytes,
+    /// The client library's name.
+    pub(super) library: Bytes,
+    /// The client library's version.
+    pub(super) library_version: Bytes,
+    /// The client has said goodbye: nothing more is read.
+    pub(super) closing: bool,
+}
+
+impl Session {
+    pub(super) fn new(id: u64, peer: String, since: UnixMillis) -> Self {
+        Self {
+            id,
+            peer,
+            since,
+            protocol: Protocol::default(),
+            consistency: None,
+            name: Bytes::new(),
+            library: Bytes::new(),
+            library_version: Bytes::new(),
+            closing: false,
+        }
+    }
+
+    /// Forgets everything agreed on; the library's name stays, as in Redis.
+    pub(super) fn reset(&mut self) {
+        self.protocol = Protocol::default();
+        self.consistency = None;
+        self.name = Bytes::new();
+    }
+}

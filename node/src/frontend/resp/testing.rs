@@ -1,0 +1,195 @@
+//! Doubles that the tests of this door share.
+
+use super::{Backend, RespCounters, RespDoor};
+use crate::{
+    admin::{ClusterInfo, ClusterStatus, NodeAddress, NodeStats, NodeStatus, SlotRange},
+    coordinator::{CoordinatorError, ExistedReply, GetReply, Outcome, RequestOptions, SetReply},
+    frontend::{Command, Reply},
+};
+use futures::{FutureExt as _, future::BoxFuture};
+use parking_lot::Mutex;
+use shoal_membership::{Addresses, NodeInfo};
+use shoal_proto::types::{Consistency, Key, NodeId, UnixMillis, Value};
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::sync::oneshot;
+
+pub(super) fn value(text: &str) -> Value {
+    Value::new(text.to_owned()).unwrap()
+}
+
+pub(super) fn outcome() -> Outcome {
+    Outcome {
+        tag: None,
+        expires_at: None,
+        reached: Consistency::One,
+        asked: 1,
+        answered: 1,
+        superseded_by: None,
+        repaired: false,
+        hinted: false,
+        degraded: false,
+    }
+}
+
+/// A map that answers at once what is local, and the rest when told to.
+#[derive(Default)]
+pub(super) struct MapBackend {
+    map: Mutex<BTreeMap<Key, Value>>,
+    /// Keys that begin with `r` are remote.
+    remote: bool,
+    /// Remote commands begun and not yet finished, in the order they began.
+    pub(super) held: Mutex<Vec<(Command, RequestOptions, oneshot::Sender<()>)>>,
+}
+
+impl MapBackend {
+    /// One whose keys that begin with `r` are remote.
+    pub(super) fn remote() -> Arc<Self> {
+        Arc::new(Self { remote: true, ..Self::default() })
+    }
+
+    /// Lets the remote command at `index` of those held go on.
+    pub(super) fn release(&self, index: usize) {
+        let (.., go) = self.held.lock().remove(index);
+        let _ = go.send(());
+    }
+
+    /// The keys of the remote commands held.
+    pub(super) fn held_keys(&self) -> Vec<String> {
+        let held = self.held.lock();
+        held.iter()
+            .map(|(command, ..)| String::from_utf8_lossy(command.key().as_bytes()).into_owned())
+            .collect()
+    }
+
+    fn run(&self, command: Command) -> Result<Reply, CoordinatorError> {
+        let mut map = self.map.lock();
+        let outcome = outcome();
+        if command.key().as_bytes().ends_with(b"!") {
+            return Err(CoordinatorError::NotReady);
+        }
+        Ok(match command {
+            Command::Get(key) => Reply::Value(GetReply { value: map.get(&key).cloned(), outcome }),
+            Command::Set(key, value, _) => {
+                map.insert(key, value);
+                Reply::Stored(SetReply { outcome })
+            }
+            Command::Delete(key) => {
+                Reply::Existed(ExistedReply { existed: map.remove(&key).is_some(), outcome })
+            }
+            Command::Expire(key, _) => {
+                Reply::Existed(ExistedReply { existed: map.contains_key(&key), outcome })
+            }
+        })
+    }
+}
+
+impl Backend for MapBackend {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(1_700_000_000_123)
+    }
+
+    fn try_execute(
+        &self,
+        command: Command,
+        _: &RequestOptions,
+    ) -> Result<Result<Reply, CoordinatorError>, Command> {
+        if self.remote && command.key().as_bytes().starts_with(b"r") {
+            return Err(command);
+        }
+        Ok(self.run(command))
+    }
+
+    fn execute(
+        &self,
+        command: Command,
+        options: RequestOptions,
+    ) -> BoxFuture<'_, Result<Reply, CoordinatorError>> {
+        let (go, gone) = oneshot::channel();
+        self.held.lock().push((command.clone(), options, go));
+        async move {
+            let _ = gone.await;
+            self.run(command)
+        }
+        .boxed()
+    }
+}
+
+/// A cluster of three nodes.
+pub(super) struct ThreeNodes;
+
+fn address(port: u16) -> NodeAddress {
+    NodeAddress {
+        node_id: NodeId::new(&format!("node-{port}")).unwrap(),
+        redis_id: format!("{port:040x}"),
+        host: "127.0.0.1".into(),
+        port,
+    }
+}
+
+impl ClusterInfo for ThreeNodes {
+    fn me(&self) -> NodeAddress {
+        address(1)
+    }
+
+    fn key_slot(&self, key: &[u8]) -> u16 {
+        key.len() as u16
+    }
+
+    fn slot_ranges(&self) -> Vec<SlotRange> {
+        vec![
+            SlotRange { start: 0, end: 8191, owners: vec![address(1), address(2)] },
+            SlotRange { start: 8192, end: 16_383, owners: vec![address(2), address(3)] },
+        ]
+    }
+
+    fn stats(&self) -> NodeStats {
+        NodeStats {
+            entries: 5,
+            bytes: 100,
+            max_bytes: 1000,
+            hits: 3,
+            uptime_ms: 90_000,
+            ..NodeStats::default()
+        }
+    }
+
+    fn status(&self) -> ClusterStatus {
+        let node = |port| NodeStatus {
+            info: NodeInfo {
+                node_id: address(port).node_id,
+                generation: 1,
+                addresses: Addresses::default(),
+                zone: String::new(),
+                capacity: 100,
+                ring: None,
+                ready: true,
+                live: port != 3,
+            },
+            member: true,
+            live: port != 3,
+            owned_vnodes: 1,
+        };
+        ClusterStatus {
+            cluster: "test".into(),
+            cluster_id: 1,
+            epoch: 7,
+            phase: 3,
+            vnodes: 2,
+            replicas: 2,
+            me: address(1).node_id,
+            nodes: (1..=3).map(node).collect(),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn metrics_text(&self) -> String {
+        String::new()
+    }
+}
+
+pub(super) fn door(backend: Arc<MapBackend>) -> Arc<RespDoor> {
+    Arc::new(RespDoor::new(backend, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None))
+}
