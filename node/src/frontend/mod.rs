@@ -2,9 +2,6 @@
 //! coordinator.
 
 pub mod error_map;
-pub mod grpc;
-#[cfg(not(madsim))]
-pub mod http;
 pub mod resp;
 
 use crate::coordinator::{

@@ -68,7 +68,7 @@ where
             () = &mut shutdown, if !stopping => connection.stopping = true,
             count = reader.read_buf(input), if reading => connection.stopping = count? == 0,
             // Made when first polled: a timer costs nothing while the client reads.
-            () = async { tokio::time::sleep(limits::RESP_STALL).await }, if !output.is_empty() => {
+            () = async { tokio::time::sleep(door.stall).await }, if !output.is_empty() => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "client does not read its replies"));
             }
         }

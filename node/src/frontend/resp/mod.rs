@@ -95,6 +95,8 @@ pub struct RespDoor {
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
     request_timeout: Option<Duration>,
+    /// [`limits::RESP_STALL`], or less in a test.
+    stall: Duration,
 }
 
 /// What the RESP door counts.
@@ -142,7 +144,7 @@ impl RespDoor {
         counters: Arc<RespCounters>,
         request_timeout: Option<Duration>,
     ) -> Self {
-        Self { backend, info, counters, request_timeout }
+        Self { backend, info, counters, request_timeout, stall: limits::RESP_STALL }
     }
 
     /// What the door has counted.

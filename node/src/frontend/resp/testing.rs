@@ -35,13 +35,18 @@ pub(super) fn outcome() -> Outcome {
 #[derive(Default)]
 pub(super) struct MapBackend {
     map: Mutex<BTreeMap<Key, Value>>,
-    /// Keys that begin with this byte are remote.
-    pub(super) remote: Option<u8>,
+    /// Keys that begin with `r` are remote.
+    remote: bool,
     /// Remote commands begun and not yet finished, in the order they began.
     pub(super) held: Mutex<Vec<(Command, RequestOptions, oneshot::Sender<()>)>>,
 }
 
 impl MapBackend {
+    /// One whose keys that begin with `r` are remote.
+    pub(super) fn remote() -> Arc<Self> {
+        Arc::new(Self { remote: true, ..Self::default() })
+    }
+
     /// Lets the remote command at `index` of those held go on.
     pub(super) fn release(&self, index: usize) {
         let (.., go) = self.held.lock().remove(index);
@@ -88,7 +93,7 @@ impl Backend for MapBackend {
         command: Command,
         _: &RequestOptions,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        if self.remote.is_some() && command.key().as_bytes().first().copied() == self.remote {
+        if self.remote && command.key().as_bytes().starts_with(b"r") {
             return Err(command);
         }
         Ok(self.run(command))

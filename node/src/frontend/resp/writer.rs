@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn replies_look_alike_in_both_protocols_where_they_can() {
         for protocol in [Protocol::Resp2, Protocol::Resp3] {
-            assert_eq!(written(protocol, Writer::ok), "+OK\r\n");
+            assert_eq!(written(protocol, |w| w.ok()), "+OK\r\n");
             assert_eq!(written(protocol, |w| w.simple("PONG")), "+PONG\r\n");
             assert_eq!(written(protocol, |w| w.error("ERR no")), "-ERR no\r\n");
             assert_eq!(written(protocol, |w| w.bulk(b"a\r\nb")), "$4\r\na\r\nb\r\n");
@@ -182,8 +182,8 @@ mod tests {
     fn what_resp2_lacks_is_written_as_redis_does() {
         let both =
             |write: fn(&mut Writer<'_>)| (written(Protocol::Resp2, write), written(Protocol::Resp3, write));
-        assert_eq!(both(Writer::null), ("$-1\r\n".into(), "_\r\n".into()));
-        assert_eq!(both(Writer::null_array), ("*-1\r\n".into(), "_\r\n".into()));
+        assert_eq!(both(|w| w.null()), ("$-1\r\n".into(), "_\r\n".into()));
+        assert_eq!(both(|w| w.null_array()), ("*-1\r\n".into(), "_\r\n".into()));
         assert_eq!(both(|w| w.map(2)), ("*4\r\n".into(), "%2\r\n".into()));
         assert_eq!(both(|w| w.set(2)), ("*2\r\n".into(), "~2\r\n".into()));
         assert_eq!(both(|w| w.text("hi")), ("$2\r\nhi\r\n".into(), "=6\r\ntxt:hi\r\n".into()));

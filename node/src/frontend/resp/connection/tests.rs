@@ -1,1 +1,372 @@
+use super::*;
+use crate::frontend::resp::{
+    RespCounters,
+    testing::{MapBackend, ThreeNodes, door},
+};
+use std::{future::pending, time::Duration};
+use tokio::{io::DuplexStream, sync::oneshot, task::JoinHandle};
 
+/// A client and the task that serves it.
+struct Client {
+    stream: DuplexStream,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Client {
+    fn connect(door: &Arc<RespDoor>) -> Self {
+        Self::connect_until(door, pending())
+    }
+
+    fn connect_until(door: &Arc<RespDoor>, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (stream, served) = tokio::io::duplex(4096);
+        let server = tokio::spawn(serve(served, "client:1".into(), Arc::clone(door), shutdown));
+        Self { stream, server }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.unwrap();
+    }
+
+    /// Reads exactly this.
+    async fn expect(&mut self, expected: &str) {
+        let mut read = vec![0; expected.len()];
+        within(self.stream.read_exact(&mut read)).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&read), expected);
+    }
+
+    async fn ask(&mut self, line: &str, expected: &str) {
+        self.send(format!("{line}\r\n").as_bytes()).await;
+        self.expect(expected).await;
+    }
+
+    /// Reads what is still to come, until the server has closed the connection.
+    async fn rest(mut self) -> (String, io::Result<()>) {
+        let mut rest = Vec::new();
+        within(self.stream.read_to_end(&mut rest)).await.unwrap();
+        (String::from_utf8_lossy(&rest).into_owned(), within(self.server).await.unwrap())
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("no progress")
+}
+
+fn client() -> Client {
+    Client::connect(&door(Arc::default()))
+}
+
+/// Waits until these remote commands are held, in any order of beginning.
+async fn held(backend: &MapBackend, keys: &[&str]) {
+    within(async {
+        while backend.held_keys() != keys {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Everything `line` is answered, in the protocol `hello` asks for.
+async fn transcript(line: &str, protocol: u8) -> String {
+    let mut client = client();
+    client.send(format!("HELLO {protocol}\r\nPING start\r\n{line}\r\nQUIT\r\n").as_bytes()).await;
+    let text = client.rest().await.0;
+    let answer = text.split_once("$5\r\nstart\r\n").unwrap().1;
+    answer.strip_suffix("+OK\r\n").unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_concerns_the_connection_alone_is_answered() {
+    let mut client = client();
+    client.ask("PING", "+PONG\r\n").await;
+    client.ask("ping 'a b'", "$3\r\na b\r\n").await;
+    client.ask("PING a b", "-ERR wrong number of arguments for 'ping' command\r\n").await;
+    client.ask("ECHO hey", "$3\r\nhey\r\n").await;
+    client.ask("SELECT 0", "+OK\r\n").await;
+    client.ask("SELECT 1", "-ERR DB index is out of range\r\n").await;
+    client.ask("SELECT x", "-ERR value is not an integer or out of range\r\n").await;
+    client.ask("READONLY", "+OK\r\n").await;
+    client.ask("TIME", "*2\r\n$10\r\n1700000000\r\n$6\r\n123000\r\n").await;
+    client.ask("NOPE 1", "-ERR unknown command 'NOPE', with args beginning with: '1' \r\n").await;
+    client.ask("QUIT", "+OK\r\n").await;
+    assert_eq!(client.rest().await.0, "");
+}
+
+#[tokio::test]
+async fn hello_chooses_the_protocol_and_auth_is_refused_with_the_reason() {
+    let mut client = client();
+    let hello = |kind: &str, fields: u8, proto: u8| {
+        format!(
+            "{kind}{fields}\r\n$6\r\nserver\r\n$5\r\nshoal\r\n$7\r\nversion\r\n$5\r\n0.1.0\r\n$5\r\nproto\r\n:{proto}\r\n\
+             $2\r\nid\r\n:1\r\n$4\r\nmode\r\n$7\r\ncluster\r\n$4\r\nrole\r\n$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n"
+        )
+    };
+    client.ask("HELLO", &hello("*", 14, 2)).await;
+    client.ask("GET k", "$-1\r\n").await;
+    client.ask("HELLO 3 SETNAME me", &hello("%", 7, 3)).await;
+    client.ask("CLIENT GETNAME", "$2\r\nme\r\n").await;
+    client.ask("GET k", "_\r\n").await;
+    client.ask("HELLO 4", "-NOPROTO unsupported protocol version\r\n").await;
+    client.ask("HELLO 2 FOO", "-ERR syntax error\r\n").await;
+    for line in ["HELLO 3 AUTH default secret", "AUTH secret"] {
+        client.send(format!("{line}\r\n").as_bytes()).await;
+        client
+            .expect("-ERR AUTH <password> called without any password configured for the default user. ")
+            .await;
+        client.expect("Are you sure your configuration is correct?\r\n").await;
+    }
+    client.ask("RESET", "+RESET\r\n").await;
+    client.ask("CLIENT GETNAME", "$-1\r\n").await;
+}
+
+#[tokio::test]
+async fn the_level_of_a_connection_is_told_set_and_forgotten() {
+    let mut client = client();
+    client.ask("CL", "+DEFAULT\r\n").await;
+    client.ask("CL quorum", "+OK\r\n").await;
+    client.ask("CL", "+QUORUM\r\n").await;
+    client
+        .ask(
+            "CL some",
+            "-ERR unknown consistency level 'some': expected one of ONE, TWO, THREE, QUORUM, ALL\r\n",
+        )
+        .await;
+    client.ask("CL ONE GET k", "$-1\r\n").await;
+    client.ask("CL", "+QUORUM\r\n").await;
+    client.ask("CL default", "+OK\r\n").await;
+    client.ask("CL", "+DEFAULT\r\n").await;
+    client.ask("CL ALL", "+OK\r\n").await;
+    client.ask("RESET", "+RESET\r\n").await;
+    client.ask("CL", "+DEFAULT\r\n").await;
+}
+
+#[tokio::test]
+async fn the_level_reaches_the_backend() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.ask("CL ALL", "+OK\r\n").await;
+    client.send(b"GET r1\r\nCL TWO GET r2\r\n").await;
+    held(&backend, &["r1", "r2"]).await;
+    let levels: Vec<_> = backend.held.lock().iter().map(|(_, options, _)| options.consistency).collect();
+    use shoal_proto::types::Consistency::{All, Two};
+    assert_eq!(levels, [Some(All), Some(Two)]);
+}
+
+#[tokio::test]
+async fn a_connection_says_what_it_knows_of_itself() {
+    let mut client = client();
+    client.ask("CLIENT ID", ":1\r\n").await;
+    client.ask("CLIENT SETNAME bob", "+OK\r\n").await;
+    client.ask("CLIENT SETINFO LIB-NAME lib", "+OK\r\n").await;
+    client.ask("CLIENT SETINFO lib-ver 1.2", "+OK\r\n").await;
+    client
+        .ask(
+            "CLIENT SETNAME 'a b'",
+            "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+        )
+        .await;
+    let line = "id=1 addr=client:1 name=bob age=0 db=0 lib-name=lib lib-ver=1.2 resp=2 consistency=DEFAULT\n";
+    client.ask("CLIENT LIST", &format!("${}\r\n{line}\r\n", line.len())).await;
+    client.ask("CLIENT NO-EVICT on", "+OK\r\n").await;
+    client.ask("CLIENT REPLY ON", "+OK\r\n").await;
+    client
+        .ask("CLIENT REPLY OFF", "-ERR every command is answered: only CLIENT REPLY ON is offered\r\n")
+        .await;
+    client.ask("CLIENT ID x", "-ERR wrong number of arguments for 'client' command\r\n").await;
+    client.ask("CLIENT NUKE", "-ERR unknown subcommand 'NUKE'. Try CLIENT HELP.\r\n").await;
+}
+
+#[tokio::test]
+async fn the_node_tells_of_itself() {
+    let mut client = client();
+    client.ask("DBSIZE", ":5\r\n").await;
+    client.ask("CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
+    client.ask("CONFIG GET appendonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n").await;
+    client.ask("CONFIG GET nothing", "*0\r\n").await;
+    let info = transcript("INFO", 3).await;
+    assert!(info.starts_with('='), "{info}");
+    for line in [
+        "# Server",
+        "redis_version:7.2.0",
+        "role:master",
+        "cluster_enabled:1",
+        "connected_clients:1",
+        "db0:keys=5",
+    ] {
+        assert!(info.contains(line), "{line} in {info}");
+    }
+    let some = transcript("INFO memory keyspace", 2).await;
+    assert_eq!(
+        some,
+        "$89\r\n# Memory\r\nused_memory:100\r\nmaxmemory:1000\r\n\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n\r\n"
+    );
+}
+
+#[tokio::test]
+async fn commands_describe_themselves() {
+    let get = "*6\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n";
+    assert_eq!(transcript("COMMAND INFO get incr", 2).await, format!("*2\r\n{get}*-1\r\n"));
+    assert_eq!(transcript("COMMAND DOCS", 3).await, "%0\r\n");
+    let count = transcript("COMMAND COUNT", 2).await;
+    let all = transcript("COMMAND", 2).await;
+    assert!(all.starts_with(&count.replace(':', "*")) && all.contains(get));
+    assert!(transcript("COMMAND LIST", 2).await.contains("$4\r\nmget\r\n"));
+}
+
+#[tokio::test]
+async fn clients_can_learn_who_owns_a_slot() {
+    let id = |port: u16| format!("$40\r\n{port:040x}\r\n");
+    let node = |port: u16| format!("*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n{}", id(port));
+    let expected = format!(
+        "*2\r\n*4\r\n:0\r\n:8191\r\n{}{}*4\r\n:8192\r\n:16383\r\n{}{}",
+        node(1),
+        node(2),
+        node(2),
+        node(3)
+    );
+    assert_eq!(transcript("CLUSTER SLOTS", 2).await, expected);
+    assert_eq!(transcript("CLUSTER KEYSLOT abc", 2).await, ":3\r\n");
+    assert_eq!(transcript("CLUSTER MYID", 2).await, id(1));
+    let nodes = transcript("CLUSTER NODES", 2).await;
+    for line in [
+        format!("{:040x} 127.0.0.1:1@1 myself,master - 0 0 7 connected 0-8191\n", 1),
+        format!("{:040x} 127.0.0.1:2@2 master - 0 0 7 connected 8192-16383\n", 2),
+        format!("{:040x} 127.0.0.1:3@3 master,fail - 0 0 7 disconnected\n", 3),
+    ] {
+        assert!(nodes.contains(&line), "{line} in {nodes}");
+    }
+    let shards = transcript("CLUSTER SHARDS", 3).await;
+    assert!(
+        shards.starts_with("*2\r\n%2\r\n$5\r\nslots\r\n*2\r\n:0\r\n:8191\r\n$5\r\nnodes\r\n*2\r\n%7\r\n"),
+        "{shards}"
+    );
+    assert!(shards.contains("$6\r\nfailed\r\n") && shards.contains("$7\r\nreplica\r\n"));
+    assert!(
+        transcript("CLUSTER INFO", 2).await.contains("cluster_state:ok\r\ncluster_slots_assigned:16384\r\n")
+    );
+    assert_eq!(
+        transcript("CLUSTER MEET a 1", 2).await,
+        "-ERR unknown subcommand 'MEET'. Try CLUSTER HELP.\r\n"
+    );
+}
+
+#[tokio::test]
+async fn data_commands_are_answered_in_both_protocols() {
+    let mut client = client();
+    client.ask("SET k v", "+OK\r\n").await;
+    client.ask("GET k", "$1\r\nv\r\n").await;
+    client.ask("MSET a 1 b 2", "+OK\r\n").await;
+    client.ask("MGET a nope b", "*3\r\n$1\r\n1\r\n$-1\r\n$1\r\n2\r\n").await;
+    client.ask("EXISTS a a nope", ":2\r\n").await;
+    client.ask("TTL a", ":-1\r\n").await;
+    client.ask("TTL nope", ":-2\r\n").await;
+    client.ask("TYPE a", "+string\r\n").await;
+    client.ask("DEL a b nope", ":2\r\n").await;
+    client.send(b"MGET a b! c\r\n").await;
+    client.expect("-LOADING this node has no ring record yet").await;
+}
+
+#[tokio::test]
+async fn remote_commands_run_together_and_are_answered_in_order() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"SET local 1\r\nSET r1 one\r\nGET r2\r\nGET local\r\nGET r1\r\nPING\r\n").await;
+    // The read of r1 waits for its write, and PING for everything.
+    held(&backend, &["r1", "r2"]).await;
+    backend.release(1);
+    client.expect("+OK\r\n").await;
+    backend.release(0);
+    client.expect("+OK\r\n$-1\r\n$1\r\n1\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    client.expect("$3\r\none\r\n+PONG\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_may_send_all_its_commands_before_it_reads_any_answer() {
+    let mut client = client();
+    let value = "x".repeat(1000);
+    client.ask(&format!("SET k {value}"), "+OK\r\n").await;
+    let count = 5000;
+    client.send("GET k\r\n".repeat(count).as_bytes()).await;
+    let one = format!("$1000\r\n{value}\r\n");
+    for _ in 0..count {
+        client.expect(&one).await;
+    }
+    client.ask("PING", "+PONG\r\n").await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_its_answers_unread_is_let_go() {
+    let mut door = RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), None);
+    door.stall = Duration::from_millis(20);
+    let mut client = Client::connect(&Arc::new(door));
+    client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
+    client.send(b"GET k\r\n").await;
+    let Client { stream: _unread, server } = client;
+    let ended = within(server).await.unwrap();
+    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_resp_end_the_connection_after_what_came_before() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"GET r1\r\n*x\r\nPING\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    assert_eq!(client.rest().await.0, "$-1\r\n-ERR Protocol error: invalid multibulk length\r\n");
+    let mut browser = self::client();
+    browser.send(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nSET k v\r\n").await;
+    assert_eq!(browser.rest().await.0, "-ERR this is no HTTP server\r\n");
+}
+
+#[tokio::test]
+async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
+    let mut client = client();
+    let len = shoal_proto::types::MAX_VALUE_BYTES + 1;
+    client.send(format!("PING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${len}\r\n").as_bytes()).await;
+    client.send(&vec![b'\n'; len]).await;
+    client.send(b"\r\nPING\r\n").await;
+    client
+        .expect("+PONG\r\n-ERR value of 8388609 bytes exceeds the limit of 8388608 bytes\r\n+PONG\r\n")
+        .await;
+}
+
+#[tokio::test]
+async fn shutdown_answers_what_was_received_and_closes() {
+    let backend = MapBackend::remote();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut client = Client::connect_until(&door(backend.clone()), async { drop(stopped.await) });
+    client.send(b"GET r1\r\nPING\r\n").await;
+    held(&backend, &["r1"]).await;
+    stop.send(()).unwrap();
+    backend.release(0);
+    let (rest, ended) = client.rest().await;
+    assert_eq!(rest, "$-1\r\n+PONG\r\n");
+    ended.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_stops_sending_is_still_answered() {
+    let mut client = client();
+    client.send(b"PING\r\nSET k v\r\nGET k\r\n").await;
+    client.stream.shutdown().await.unwrap();
+    assert_eq!(client.rest().await.0, "+PONG\r\n+OK\r\n$1\r\nv\r\n");
+}
+
+#[tokio::test]
+async fn one_client_too_many_is_told_so() {
+    let counters = Arc::new(RespCounters::default());
+    let door =
+        Arc::new(RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), counters.clone(), None));
+    let full: Vec<_> = (0..limits::RESP_CLIENTS).map(|_| door.admit().unwrap()).collect();
+    let (rest, _) = Client::connect(&door).rest().await;
+    assert_eq!(rest, "-ERR max number of clients reached\r\n");
+    drop(full);
+    let mut client = Client::connect(&door);
+    client.ask("PING", "+PONG\r\n").await;
+    assert_eq!((counters.open(), counters.refused(), counters.commands()), (1, 1, 1));
+    client.ask("QUIT", "+OK\r\n").await;
+    client.rest().await.1.unwrap();
+    assert_eq!(counters.open(), 0);
+}
