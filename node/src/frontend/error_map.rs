@@ -1,0 +1,80 @@
+//! What each protocol says when the coordinator could not answer: one exhaustive match per protocol.
+
+use crate::coordinator::CoordinatorError;
+use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
+use tonic::{Code, Status, metadata::MetadataValue};
+
+// ---- gRPC ----
+
+/// Metadata of a failed unary call: the name of the [`Kind`] a pipeline would have answered.
+pub(super) const FAILURE_KIND: &str = "shoal-failure";
+/// Metadata of a failed unary call: `true` when the write may still take effect.
+pub(super) const FAILURE_MAYBE: &str = "shoal-maybe";
+
+/// The failure of one operation of a pipeline.
+pub(super) fn failure(error: &CoordinatorError) -> Failure {
+    let (kind, maybe) = kind(error);
+    Failure { kind: kind.into(), message: error.to_string(), maybe }
+}
+
+/// The status of a failed unary call. Its metadata tells kinds apart that share a gRPC code.
+pub(super) fn status(error: &CoordinatorError) -> Status {
+    let (kind, maybe) = kind(error);
+    let code = match kind {
+        Kind::Unspecified => Code::Unknown,
+        Kind::Invalid => Code::InvalidArgument,
+        Kind::Unavailable | Kind::NotReady => Code::Unavailable,
+        Kind::Timeout => Code::DeadlineExceeded,
+        Kind::Overloaded => Code::ResourceExhausted,
+    };
+    let mut status = Status::new(code, error.to_string());
+    let metadata = status.metadata_mut();
+    metadata.insert(FAILURE_KIND, MetadataValue::from_static(kind.as_str_name()));
+    metadata.insert(FAILURE_MAYBE, MetadataValue::from_static(if maybe { "true" } else { "false" }));
+    status
+}
+
+fn kind(error: &CoordinatorError) -> (Kind, bool) {
+    match error {
+        CoordinatorError::NotReady => (Kind::NotReady, false),
+        CoordinatorError::Unavailable { maybe, .. } => (Kind::Unavailable, *maybe),
+        CoordinatorError::Timeout { maybe, .. } => (Kind::Timeout, *maybe),
+        CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
+        CoordinatorError::Invalid(_) => (Kind::Invalid, false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shoal_proto::types::Consistency;
+
+    #[test]
+    fn a_status_keeps_what_a_failure_says() {
+        let level = Consistency::Quorum;
+        let errors = [
+            (CoordinatorError::NotReady, Code::Unavailable, "NOT_READY", "false"),
+            (
+                CoordinatorError::Unavailable { level, required: 2, available: 1, replicas: 3, maybe: false },
+                Code::Unavailable,
+                "UNAVAILABLE",
+                "false",
+            ),
+            (
+                CoordinatorError::Timeout { level, required: 2, answered: 1, waited_ms: 9, maybe: true },
+                Code::DeadlineExceeded,
+                "TIMEOUT",
+                "true",
+            ),
+            (CoordinatorError::Overloaded("queue"), Code::ResourceExhausted, "OVERLOADED", "false"),
+            (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
+        ];
+        for (error, code, kind, maybe) in errors {
+            let (status, failure) = (status(&error), failure(&error));
+            assert_eq!((status.code(), status.message()), (code, failure.message.as_str()));
+            assert_eq!(status.metadata().get(FAILURE_KIND).unwrap(), kind);
+            assert_eq!(status.metadata().get(FAILURE_MAYBE).unwrap(), maybe);
+            assert_eq!((failure.kind().as_str_name(), failure.maybe.to_string().as_str()), (kind, maybe));
+        }
+    }
+}
