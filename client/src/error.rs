@@ -1,0 +1,119 @@
+use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
+use tonic::Code;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No node could be reached; nothing was sent.
+    #[error("no node could be reached{}", list(.attempts))]
+    Connect {
+        /// The addresses tried, in turn, and what became of each.
+        attempts: Vec<(String, String)>,
+    },
+    /// Too few owners of the key could be asked.
+    #[error("{message}")]
+    Unavailable {
+        /// What the node said.
+        message: String,
+        /// The write may still take effect.
+        maybe: bool,
+    },
+    /// The call's time was up.
+    #[error("{message}")]
+    Timeout {
+        /// Who waited for what.
+        message: String,
+        /// The write may still take effect.
+        maybe: bool,
+    },
+    /// The node has too much to do; nothing was done.
+    #[error("{0}")]
+    Overloaded(String),
+    /// The node has not joined a ring yet; nothing was done.
+    #[error("{0}")]
+    NotReady(String),
+    /// The call can never succeed as it is; nothing was done.
+    #[error("{0}")]
+    Invalid(String),
+    /// The connection broke before the answer came.
+    #[error("the connection to the node was lost before it answered")]
+    Disconnected {
+        /// The write may have taken effect.
+        maybe: bool,
+    },
+    /// The node answered what this version does not understand. What became of the call is unknown.
+    #[error("unexpected answer: {0}")]
+    Protocol(String),
+}
+
+impl ClientError {
+    /// Whether a write that failed with this error may have taken effect, or may still do so.
+    #[must_use]
+    pub fn maybe(&self) -> bool {
+        match self {
+            Self::Unavailable { maybe, .. } | Self::Timeout { maybe, .. } | Self::Disconnected { maybe } => {
+                *maybe
+            }
+            Self::Protocol(_) => true,
+            Self::Connect { .. } | Self::Overloaded(_) | Self::NotReady(_) | Self::Invalid(_) => false,
+        }
+    }
+
+    /// What a failed unary read means.
+    pub(crate) fn from_status(status: &tonic::Status) -> Self {
+        let message = status.message().to_owned();
+        match status.code() {
+            Code::Unimplemented => Self::Protocol(message),
+            Code::ResourceExhausted => Self::Overloaded(message),
+            _ => Self::Unavailable { message, maybe: false },
+        }
+    }
+}
+
+impl From<Failure> for ClientError {
+    fn from(failure: Failure) -> Self {
+        let Failure { message, maybe, .. } = failure;
+        match Kind::try_from(failure.kind) {
+            Ok(Kind::Invalid) => Self::Invalid(message),
+            Ok(Kind::Unavailable) => Self::Unavailable { message, maybe },
+            Ok(Kind::Timeout) => Self::Timeout { message, maybe },
+            Ok(Kind::Overloaded) => Self::Overloaded(message),
+            Ok(Kind::NotReady) => Self::NotReady(message),
+            Ok(Kind::Unspecified) | Err(_) => {
+                Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
+            }
+        }
+    }
+}
+
+fn list(attempts: &[(String, String)]) -> String {
+    if attempts.is_empty() {
+        return ": no address was given".to_owned();
+    }
+    attempts.iter().map(|(address, why)| format!("; {address}: {why}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_keep_their_kind_and_whether_the_write_may_take_effect() {
+        let failure = |kind: i32, maybe| ClientError::from(Failure { kind, message: "why".into(), maybe });
+        assert_eq!(failure(Kind::Invalid.into(), false), ClientError::Invalid("why".into()));
+        assert!(failure(Kind::Timeout.into(), true).maybe());
+        assert!(!failure(Kind::Unavailable.into(), false).maybe());
+        assert!(!failure(Kind::Overloaded.into(), false).maybe());
+        assert_eq!(failure(Kind::NotReady.into(), false).to_string(), "why");
+        assert_eq!(failure(99, false), ClientError::Protocol("failure of kind 99: why".into()));
+    }
+
+    #[test]
+    fn every_address_that_was_tried_is_named() {
+        let attempts =
+            vec![("a:1".to_owned(), "refused".to_owned()), ("b:2".to_owned(), "timed out".to_owned())];
+        let shown = ClientError::Connect { attempts }.to_string();
+        assert_eq!(shown, "no node could be reached; a:1: refused; b:2: timed out");
+        assert!(ClientError::Connect { attempts: vec![] }.to_string().ends_with("no address was given"));
+    }
+}
