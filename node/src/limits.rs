@@ -15,6 +15,15 @@ pub const BULK_BYTES: usize = 64 * 1024;
 /// The largest gRPC message: one value of the largest size, its key, and room for the envelope.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
+/// Operations of one gRPC pipeline that run or wait to be sent back; at this many the stream is not read further.
+pub const PIPELINE_IN_FLIGHT: usize = 1_024;
+/// Bytes of values a pipeline's client may leave unread before none of its further operations begins.
+pub const PIPELINE_UNSENT_BYTES: usize = 64 * 1024 * 1024;
+/// Results in one message of a pipeline.
+pub const PIPELINE_BATCH_OPS: usize = 256;
+/// Bytes of values after which a pipeline's message takes no further result.
+pub const PIPELINE_BATCH_BYTES: usize = 256 * 1024;
+
 /// RESP connections served at once; further ones are told so and closed.
 pub const RESP_CLIENTS: usize = 10_000;
 /// How long accepting rests after it failed.
@@ -81,6 +90,7 @@ const _: () = assert!(PEER_BATCH_OPS <= PEER_QUEUE);
 const _: () = assert!(
     shoal_proto::types::MAX_VALUE_BYTES + shoal_proto::types::MAX_KEY_BYTES + BULK_BYTES <= MAX_MESSAGE_BYTES
 );
+const _: () = assert!(PIPELINE_BATCH_BYTES + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
 const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < STORE_SHARD_BYTES as usize * 3 / 4);
 const _: () = assert!(

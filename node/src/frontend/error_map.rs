@@ -1,35 +1,46 @@
-//! What each protocol says for what the coordinator could not do.
+//! What each protocol says when the coordinator could not answer: one exhaustive match per protocol.
 
 use crate::coordinator::CoordinatorError;
+use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
+use tonic::{Code, Status, metadata::MetadataValue};
 
-/// Added where a write was sent to some owners but its level was not met.
-const MAYBE: &str = "; the write may still take effect";
+// ---- gRPC ----
 
-/// The error line of a RESP reply, without the leading `-`: a code, a blank, the text.
-///
-/// The codes are chosen by what clients do on their own when they see them:
-///
-/// | Error | Code | Why |
-/// |---|---|---|
-/// | not ready | `LOADING` | clients know it as "just started" and try again |
-/// | overloaded | `TRYAGAIN` | nothing was done and a moment later helps: clients try again with a pause |
-/// | unavailable | `NOQUORUM` | no client repeats it unasked: trying again does not bring owners back |
-/// | timeout | `TIMEOUT` | the same; and a write may have been done |
-/// | invalid | `ERR` | repeating it can never help |
-///
-/// `CLUSTERDOWN` is avoided: cluster clients answer it with retries and a reload of the slots.
-#[must_use]
-pub fn resp_error(error: &CoordinatorError) -> String {
+/// Metadata of a failed unary call: the name of the [`Kind`] a pipeline would have answered.
+pub(super) const FAILURE_KIND: &str = "shoal-failure";
+/// Metadata of a failed unary call: `true` when the write may still take effect.
+pub(super) const FAILURE_MAYBE: &str = "shoal-maybe";
+
+/// The failure of one operation of a pipeline.
+pub(super) fn failure(error: &CoordinatorError) -> Failure {
+    let (kind, maybe) = kind(error);
+    Failure { kind: kind.into(), message: error.to_string(), maybe }
+}
+
+/// The status of a failed unary call. Its metadata tells kinds apart that share a gRPC code.
+pub(super) fn status(error: &CoordinatorError) -> Status {
+    let (kind, maybe) = kind(error);
+    let code = match kind {
+        Kind::Unspecified => Code::Unknown,
+        Kind::Invalid => Code::InvalidArgument,
+        Kind::Unavailable | Kind::NotReady => Code::Unavailable,
+        Kind::Timeout => Code::DeadlineExceeded,
+        Kind::Overloaded => Code::ResourceExhausted,
+    };
+    let mut status = Status::new(code, error.to_string());
+    let metadata = status.metadata_mut();
+    metadata.insert(FAILURE_KIND, MetadataValue::from_static(kind.as_str_name()));
+    metadata.insert(FAILURE_MAYBE, MetadataValue::from_static(if maybe { "true" } else { "false" }));
+    status
+}
+
+fn kind(error: &CoordinatorError) -> (Kind, bool) {
     match error {
-        CoordinatorError::NotReady => format!("LOADING {error}"),
-        CoordinatorError::Unavailable { maybe, .. } => {
-            format!("NOQUORUM {error}{}", if *maybe { MAYBE } else { "" })
-        }
-        CoordinatorError::Timeout { maybe, .. } => {
-            format!("TIMEOUT {error}{}", if *maybe { MAYBE } else { "" })
-        }
-        CoordinatorError::Overloaded(_) => format!("TRYAGAIN {error}"),
-        CoordinatorError::Invalid(_) => format!("ERR {error}"),
+        CoordinatorError::NotReady => (Kind::NotReady, false),
+        CoordinatorError::Unavailable { maybe, .. } => (Kind::Unavailable, *maybe),
+        CoordinatorError::Timeout { maybe, .. } => (Kind::Timeout, *maybe),
+        CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
+        CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
 }
 
@@ -39,26 +50,31 @@ mod tests {
     use shoal_proto::types::Consistency;
 
     #[test]
-    fn a_resp_error_has_a_code_and_the_counts_and_says_when_a_write_may_have_been_done() {
-        let unavailable = |maybe| CoordinatorError::Unavailable {
-            level: Consistency::Quorum,
-            required: 2,
-            available: 1,
-            replicas: 3,
-            maybe,
-        };
-        assert_eq!(resp_error(&unavailable(false)), "NOQUORUM QUORUM needs 2 of 3 owners, 1 can be asked");
-        assert!(resp_error(&unavailable(true)).ends_with("asked; the write may still take effect"));
-        let timeout = CoordinatorError::Timeout {
-            level: Consistency::All,
-            required: 3,
-            answered: 2,
-            waited_ms: 50,
-            maybe: false,
-        };
-        assert_eq!(resp_error(&timeout), "TIMEOUT ALL needs 3 owners, 2 answered within 50 ms");
-        assert!(resp_error(&CoordinatorError::NotReady).starts_with("LOADING this node"));
-        assert_eq!(resp_error(&CoordinatorError::Overloaded("queue")), "TRYAGAIN overloaded: queue");
-        assert_eq!(resp_error(&CoordinatorError::Invalid("no".into())), "ERR no");
+    fn a_status_keeps_what_a_failure_says() {
+        let level = Consistency::Quorum;
+        let errors = [
+            (CoordinatorError::NotReady, Code::Unavailable, "NOT_READY", "false"),
+            (
+                CoordinatorError::Unavailable { level, required: 2, available: 1, replicas: 3, maybe: false },
+                Code::Unavailable,
+                "UNAVAILABLE",
+                "false",
+            ),
+            (
+                CoordinatorError::Timeout { level, required: 2, answered: 1, waited_ms: 9, maybe: true },
+                Code::DeadlineExceeded,
+                "TIMEOUT",
+                "true",
+            ),
+            (CoordinatorError::Overloaded("queue"), Code::ResourceExhausted, "OVERLOADED", "false"),
+            (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
+        ];
+        for (error, code, kind, maybe) in errors {
+            let (status, failure) = (status(&error), failure(&error));
+            assert_eq!((status.code(), status.message()), (code, failure.message.as_str()));
+            assert_eq!(status.metadata().get(FAILURE_KIND).unwrap(), kind);
+            assert_eq!(status.metadata().get(FAILURE_MAYBE).unwrap(), maybe);
+            assert_eq!((failure.kind().as_str_name(), failure.maybe.to_string().as_str()), (kind, maybe));
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The doors. Each translates its protocol to a [`Command`] and a [`Reply`] to its protocol; nothing else reaches the
 //! coordinator.
 
-pub mod error_map;
-pub mod resp;
+mod error_map;
+pub mod grpc;
 
 use crate::coordinator::{
     Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,
