@@ -13,8 +13,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.runtime().and_then(|runtime| runtime.block_on(cli.run())) {
         Ok(code) => code,
-        // Whoever read our output has gone, as `| head` does: nothing is wrong.
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done when standard error is closed too.
             let _ = writeln!(io::stderr(), "error: {}", output::one_line(&error));

@@ -73,7 +73,7 @@ fn print_nodes(nodes: u16) -> anyhow::Result<()> {
         std::iter::once(index.to_string()).chain(doors).collect()
     };
     let rows: Vec<Vec<String>> = (0..nodes).map(row).collect();
-    Ok(output::table(&["node", "RESP", "HTTP", "gRPC", "gossip (UDP)"], &rows)?)
+    output::table(&["node", "RESP", "HTTP", "gRPC", "gossip (UDP)"], &rows)
 }
 
 #[cfg(test)]

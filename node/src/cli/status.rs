@@ -125,7 +125,7 @@ impl Report<'_> {
     fn print(&self) -> anyhow::Result<()> {
         output::line(self.summary())?;
         let headings = ["node", "state", "role", "zone", "vnodes", "RESP", "HTTP", "gRPC", "generation"];
-        Ok(output::table(&headings, &self.nodes.iter().map(NodeReport::row).collect::<Vec<_>>())?)
+        output::table(&headings, &self.nodes.iter().map(NodeReport::row).collect::<Vec<_>>())
     }
 
     fn summary(&self) -> String {

@@ -49,7 +49,7 @@ pub(crate) struct Settings {
     advertise_resp: Text<Option<HostPort>>,
     advertise_http: Text<Option<HostPort>>,
     advertise_grpc: Text<Option<HostPort>>,
-    advertise_gossip: Text<Option<HostPort>>,
+    advertise_gossip: Text<Option<SocketAddr>>,
     replicas: Text<usize>,
     vnodes: Text<u16>,
     read_consistency: Text<Consistency>,

@@ -98,6 +98,9 @@ fn check_doors(settings: &Settings, has_secret: bool, complaints: &mut Vec<Compl
             complaints.push((name, text.into()));
         }
     }
+    if settings.advertise_gossip.0.is_some_and(|told| told.ip().is_unspecified() || told.port() == 0) {
+        complaints.push(("advertise_gossip", "expected an address that others can dial".into()));
+    }
     // Gossip is UDP, whose ports are others.
     for (i, (name, address)) in doors[..3].iter().enumerate() {
         if let Some((other, _)) = doors[..i].iter().find(|(_, earlier)| collide(*earlier, *address)) {

@@ -95,21 +95,22 @@ impl Setup {
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.
 fn advertise(settings: &Settings, complaints: &mut Vec<Complaint>) -> Addresses {
-    let host = settings.advertise_gossip.0.as_ref().map(HostPort::host);
-    let mut door = |name, told: &Option<HostPort>, listen: SocketAddr| match (told, host) {
-        (Some(told), _) => told.to_string(),
+    let told_gossip = settings.advertise_gossip.0;
+    let mut door = |name, told: Option<String>, listen: SocketAddr| match (told, told_gossip) {
+        (Some(told), _) => told,
         (None, _) if !listen.ip().is_unspecified() => listen.to_string(),
-        (None, Some(host)) => format!("{host}:{}", listen.port()),
+        (None, Some(gossip)) => SocketAddr::new(gossip.ip(), listen.port()).to_string(),
         (None, None) => {
             complaints.push((name, format!("others cannot dial {listen}, where this node listens")));
             String::new()
         }
     };
+    let text = |told: &Option<HostPort>| told.as_ref().map(HostPort::to_string);
     Addresses {
-        gossip: door("advertise_gossip", &settings.advertise_gossip.0, settings.gossip.0),
-        grpc: door("advertise_grpc", &settings.advertise_grpc.0, settings.grpc.0),
-        resp: door("advertise_resp", &settings.advertise_resp.0, settings.resp.0),
-        http: door("advertise_http", &settings.advertise_http.0, settings.http.0),
+        gossip: door("advertise_gossip", told_gossip.map(|told| told.to_string()), settings.gossip.0),
+        grpc: door("advertise_grpc", text(&settings.advertise_grpc.0), settings.grpc.0),
+        resp: door("advertise_resp", text(&settings.advertise_resp.0), settings.resp.0),
+        http: door("advertise_http", text(&settings.advertise_http.0), settings.http.0),
     }
 }
 
@@ -119,8 +120,7 @@ fn node_id(settings: &Settings, advertise: &Addresses, complaints: &mut Vec<Comp
     }
     let id = NodeId::new(&advertise.gossip).ok();
     if id.is_none() && !advertise.gossip.is_empty() {
-        complaints
-            .push(("node_id", format!("the gossip address {} is too long to be one", advertise.gossip)));
+        complaints.push(("node_id", format!("the gossip address {} cannot be one", advertise.gossip)));
     }
     id
 }

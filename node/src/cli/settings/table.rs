@@ -70,7 +70,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "",
         "Where peers and clients reach gRPC [default: the listen address]",
     ),
-    row("advertise_gossip", "HOST:PORT", "", "Where peers reach gossip [default: the listen address]"),
+    row(
+        "advertise_gossip",
+        "ADDR",
+        "",
+        "Where peers reach gossip, an IP address [default: the listen address]",
+    ),
     row("replicas", "N", "3", "Owners of each key, when this node founds a cluster"),
     row("vnodes", "V", "1024", "Vnodes, a power of two, when this node founds a cluster"),
     row("read_consistency", "LEVEL", "ONE", "Level of reads that name none: ONE, TWO, THREE, QUORUM or ALL"),

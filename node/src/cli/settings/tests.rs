@@ -109,13 +109,13 @@ fn doors_on_every_interface_are_advertised_under_the_host_of_gossip() {
     assert!(error.contains("advertise_gossip must be set") && error.contains("[::]:7382"), "{error}");
     assert!(error.contains("advertise_grpc must be set") && !error.contains("advertise_resp"), "{error}");
 
-    flags.values.insert("advertise_gossip", "cache-1:7382".into());
+    flags.values.insert("advertise_gossip", "10.0.0.9:7382".into());
     let node = load(&flags, &secret_variable()).unwrap().node;
-    assert_eq!(node.advertise.gossip, "cache-1:7382");
-    assert_eq!(node.advertise.grpc, "cache-1:7381");
+    assert_eq!(node.advertise.gossip, "10.0.0.9:7382");
+    assert_eq!(node.advertise.grpc, "10.0.0.9:7381");
     assert_eq!(node.advertise.resp, "cache.example.org:17379");
     assert_eq!(node.advertise.http, "127.0.0.1:7380");
-    assert_eq!(node.node_id.as_str(), "cache-1:7382");
+    assert_eq!(node.node_id.as_str(), "10.0.0.9:7382");
 }
 
 #[test]
@@ -168,6 +168,8 @@ fn rules_name_the_setting_that_breaks_them() {
         ("resp", "127.0.0.1:0", "other than 0"),
         ("http", "127.0.0.1:7379", "resp listens there already"),
         ("grpc", "10.0.0.1:7381", "SHOAL_SECRET"),
+        ("advertise_gossip", "0.0.0.0:7382", "others can dial"),
+        ("advertise_gossip", "cache-1:7382", "an IP address and a port"),
         ("bootstrap", "true", "leave it out"),
     ] {
         let error = fault(name, text);

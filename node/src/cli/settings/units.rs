@@ -34,13 +34,6 @@ pub(crate) struct HostPort {
     port: u16,
 }
 
-impl HostPort {
-    /// The host, IPv6 in brackets.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-}
-
 impl FromStr for HostPort {
     type Err = Malformed;
 
