@@ -1,2 +1,23 @@
-//! shoal
-fn main() {}
+//! The `shoal` command: the server, the operator's commands and the client's commands.
+
+mod cli;
+
+use clap::Parser as _;
+use cli::{Cli, output};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.runtime().and_then(|runtime| runtime.block_on(cli.run())) {
+        Ok(code) => code,
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done when standard error is closed too.
+            let _ = writeln!(io::stderr(), "error: {}", output::one_line(&error));
+            ExitCode::from(cli::TROUBLE)
+        }
+    }
+}

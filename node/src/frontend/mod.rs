@@ -1,8 +1,9 @@
 //! The doors. Each translates its protocol to a [`Command`] and a [`Reply`] to its protocol; nothing else reaches the
 //! coordinator.
 
-mod error_map;
-pub mod grpc;
+// The listener and the router stand on the real network stack.
+#[cfg(not(madsim))]
+pub mod http;
 
 use crate::coordinator::{
     Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,

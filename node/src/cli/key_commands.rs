@@ -1,0 +1,181 @@
+//! `shoal get`, `set` and `del`.
+
+use super::{
+    NOTHING, output,
+    remote::{Outcome, Remote},
+};
+use clap::Args;
+use serde::Serialize;
+use shoal_proto::types::{Consistency, Key, MAX_VALUE_BYTES, Value};
+use std::{
+    io::{self, Read as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+/// Which cluster, and how to answer.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// gRPC addresses of nodes; the first that answers is asked
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381")]
+    pub(crate) node: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How many owners must take part.
+#[derive(Debug, Args)]
+struct Level {
+    /// ONE, TWO, THREE, QUORUM or ALL [default: the node's setting]
+    #[arg(long, value_name = "LEVEL")]
+    consistency: Option<Consistency>,
+}
+
+/// `shoal get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// The key
+    key: String,
+    #[command(flatten)]
+    level: Level,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// `shoal set`.
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    /// The key
+    key: String,
+    /// The value; read from standard input when left out
+    value: Option<String>,
+    /// How long the value is to live, such as 60s; until it is evicted when left out
+    #[arg(long, value_name = "TIME", value_parser = positive_time)]
+    ttl: Option<Duration>,
+    #[command(flatten)]
+    level: Level,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// `shoal del`.
+#[derive(Debug, Args)]
+pub(crate) struct Del {
+    /// The key
+    key: String,
+    #[command(flatten)]
+    level: Level,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The answer to any of the commands, as JSON.
+#[derive(Serialize)]
+struct Answer<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    finding: Finding<'a>,
+    outcome: Outcome,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Finding<'a> {
+    /// The value as text; `null` on a miss.
+    Value(Option<&'a str>),
+    /// A value that is not UTF-8.
+    Bytes(&'a [u8]),
+    Stored(bool),
+    Existed(bool),
+}
+
+impl Get {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let key = Key::new(self.key.clone())?;
+        let remote = Remote::connect(&self.target.node).await?;
+        let (value, outcome) = remote.get(key, self.level.consistency).await?;
+        if self.target.json {
+            output::json(&Answer { key: &self.key, finding: Finding::read(value.as_deref()), outcome })?;
+        } else if let Some(value) = &value {
+            output::write(value)?;
+        }
+        Ok(if value.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
+    }
+}
+
+impl Set {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let key = Key::new(self.key.clone())?;
+        let value = Value::new(match self.value {
+            Some(text) => text.into_bytes(),
+            None => read_input()?,
+        })?;
+        let remote = Remote::connect(&self.target.node).await?;
+        let outcome = remote.set(key, value, self.ttl, self.level.consistency).await?;
+        if self.target.json {
+            output::json(&Answer { key: &self.key, finding: Finding::Stored(true), outcome })?;
+        } else {
+            output::line("stored")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Del {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let key = Key::new(self.key.clone())?;
+        let remote = Remote::connect(&self.target.node).await?;
+        let (existed, outcome) = remote.delete(key, self.level.consistency).await?;
+        if self.target.json {
+            output::json(&Answer { key: &self.key, finding: Finding::Existed(existed), outcome })?;
+        } else {
+            output::line(if existed { "deleted" } else { "there was no such key" })?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl<'a> Finding<'a> {
+    fn read(value: Option<&'a [u8]>) -> Self {
+        match value.map(|bytes| str::from_utf8(bytes).map_err(|_| bytes)) {
+            None => Self::Value(None),
+            Some(Ok(text)) => Self::Value(Some(text)),
+            Some(Err(bytes)) => Self::Bytes(bytes),
+        }
+    }
+}
+
+/// One byte more than a value may have, so that a longer one is refused rather than cut.
+fn read_input() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MAX_VALUE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Reads a time such as `60s`, longer than none.
+pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("expected a time such as 60s or 15m, longer than 0".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_are_not_text_are_bytes_in_json() {
+        let show = |value| serde_json::to_string(&Finding::read(value)).unwrap();
+        assert_eq!(show(Some(b"hi")), r#"{"value":"hi"}"#);
+        assert_eq!(show(None), r#"{"value":null}"#);
+        assert_eq!(show(Some(b"\xff")), r#"{"bytes":[255]}"#);
+    }
+
+    #[test]
+    fn a_life_of_no_time_is_refused() {
+        assert_eq!(positive_time("2m"), Ok(Duration::from_secs(120)));
+        assert!(positive_time("0s").is_err() && positive_time("soon").is_err());
+    }
+}

@@ -1,0 +1,100 @@
+//! The commands, one file each.
+
+mod bench;
+mod check_config;
+mod dev;
+mod doors;
+mod key_commands;
+mod node_start;
+pub(crate) mod output;
+mod remote;
+mod run;
+mod serve;
+mod settings;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::{num::NonZeroUsize, process::ExitCode};
+use tokio::runtime::{Builder, Runtime};
+
+/// Exit code of a command that found nothing.
+const NOTHING: u8 = 1;
+/// Exit code of a command that failed.
+pub(crate) const TROUBLE: u8 = 2;
+
+/// A leaderless distributed in-memory cache.
+#[derive(Debug, Parser)]
+#[command(version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Threads that do the work [default: one per core]
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole local cluster in this process, to try things out
+    Dev(dev::Dev),
+    /// Run one node
+    Serve(serve::Serve),
+    /// Print the value of a key; exit code 1 when there is none
+    Get(key_commands::Get),
+    /// Store a value
+    Set(key_commands::Set),
+    /// Delete a key
+    Del(key_commands::Del),
+    /// Show the nodes of a cluster
+    Status(status::Status),
+    /// Replay a trace of requests and measure the answers
+    Bench(bench::Bench),
+    /// Check the settings of a node and show what it would run with
+    CheckConfig(check_config::CheckConfig),
+}
+
+impl Cli {
+    /// The runtime the command runs on.
+    pub(crate) fn runtime(&self) -> anyhow::Result<Runtime> {
+        let mut builder = Builder::new_multi_thread();
+        if let Some(threads) = self.threads {
+            builder.worker_threads(threads.get());
+        }
+        Ok(builder.enable_all().build()?)
+    }
+
+    /// Runs the command.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self.command {
+            Command::Dev(command) => command.run().await,
+            Command::Serve(command) => command.run().await,
+            Command::Get(command) => command.run().await,
+            Command::Set(command) => command.run().await,
+            Command::Del(command) => command.run().await,
+            Command::Status(command) => command.run().await,
+            Command::Bench(command) => command.run().await,
+            Command::CheckConfig(command) => command.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn no_two_flags_clash() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_are_flags_of_serve() {
+        let cli =
+            Cli::try_parse_from(["shoal", "serve", "--bootstrap", "--max-memory", "2GiB", "--threads", "2"]);
+        let Command::Serve(serve) = cli.unwrap().command else { panic!("serve expected") };
+        assert_eq!(serve.flags.values["bootstrap"], "true");
+        assert_eq!(serve.flags.values["max_memory"], "2GiB");
+        assert_eq!(serve.flags.values.len(), 2);
+    }
+}

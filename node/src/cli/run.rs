@@ -1,0 +1,102 @@
+use super::node_start::{Bound, RunningNode};
+use futures::future::{join_all, select_all, try_join_all};
+use shoal_node::admin::ClusterInfo;
+use std::{
+    convert::Infallible,
+    future::pending,
+    io::{self, IsTerminal as _},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time,
+};
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+/// How long nodes may take to stop before they are dropped.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is asked whether the nodes are ready.
+const READY_POLL: Duration = Duration::from_millis(10);
+
+/// Writes logs to standard error.
+pub(crate) fn start_logs(filter: EnvFilter) {
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
+}
+
+/// Runs nodes until a signal asks to stop or one of them cannot go on; calls `on_ready` once all are ready.
+///
+/// # Errors
+/// When a node cannot start or cannot go on, and what `on_ready` returns.
+pub(crate) async fn run(
+    nodes: Vec<Bound>,
+    on_ready: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::install()?;
+    let nodes = tokio::select! {
+        biased;
+        () = signals.received() => return Ok(()),
+        nodes = try_join_all(nodes.into_iter().map(Bound::start)) => nodes?,
+    };
+    let outcome = tokio::select! {
+        biased;
+        () = signals.received() => Ok(()),
+        error = first_fatal(&nodes) => Err(error),
+        Err(error) = serve(&nodes, on_ready) => Err(error),
+    };
+    info!("stopping");
+    tokio::select! {
+        biased;
+        () = signals.received() => warn!("stopping at once"),
+        stopped = time::timeout(SHUTDOWN_PATIENCE, join_all(nodes.into_iter().map(RunningNode::shutdown))) => {
+            if stopped.is_err() {
+                warn!(patience = ?SHUTDOWN_PATIENCE, "nodes did not stop in time");
+            }
+        }
+    }
+    outcome
+}
+
+/// Returns only when `on_ready` fails.
+async fn serve(
+    nodes: &[RunningNode],
+    on_ready: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<Infallible> {
+    let infos: Vec<_> = nodes.iter().map(RunningNode::info).collect();
+    until_ready(&infos).await;
+    on_ready()?;
+    pending().await
+}
+
+async fn until_ready(nodes: &[Arc<dyn ClusterInfo>]) {
+    let mut polls = time::interval(READY_POLL);
+    while !nodes.iter().all(|node| node.is_ready()) {
+        polls.tick().await;
+    }
+}
+
+async fn first_fatal(nodes: &[RunningNode]) -> anyhow::Error {
+    select_all(nodes.iter().map(|node| Box::pin(node.wait_fatal()))).await.0
+}
+
+/// The signals that ask a process to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

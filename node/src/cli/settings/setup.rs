@@ -1,0 +1,126 @@
+use super::{
+    Layers, LogFilter, Settings,
+    fault::SettingsError,
+    rules::{self, Complaint},
+    secret,
+    units::HostPort,
+};
+use shoal_membership::{Addresses, config::GossipConfig};
+use shoal_node::config::{ListenAddresses, NodeConfig};
+use shoal_proto::types::NodeId;
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+
+/// All that a process needs to run one node.
+pub(crate) struct Setup {
+    /// What the node takes.
+    pub(crate) node: NodeConfig,
+    /// Where it keeps its state.
+    pub(crate) state_dir: PathBuf,
+    /// What is logged.
+    pub(crate) log: LogFilter,
+}
+
+impl Setup {
+    /// Checks the settings and fills in what follows from others.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings.
+    pub(crate) fn new(
+        layers: &Layers,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, SettingsError> {
+        let settings = layers.settings()?;
+        let secret = secret::read(settings.secret_file.0.as_deref(), environment)?;
+        let mut complaints = rules::check(&settings, secret.is_some());
+        let advertise = advertise(&settings, &mut complaints);
+        let node_id = node_id(&settings, &advertise, &mut complaints);
+        match node_id {
+            Some(node_id) if complaints.is_empty() => {
+                Ok(Self::from_parts(settings, secret, advertise, node_id))
+            }
+            _ => {
+                let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
+                Err(SettingsError::Invalid(faults.collect()))
+            }
+        }
+    }
+
+    /// Whether the node is one of the first members; otherwise it is a gateway and asks to join.
+    pub(crate) fn is_member(&self) -> bool {
+        self.node.seeds.contains(&self.node.advertise.gossip)
+    }
+
+    fn from_parts(settings: Settings, secret: Option<String>, advertise: Addresses, node_id: NodeId) -> Self {
+        let directory = node_id.as_str().replace([':', '/'], "_");
+        let seeds = if settings.bootstrap.0 {
+            vec![advertise.gossip.clone()]
+        } else {
+            settings.seed.0.iter().map(HostPort::to_string).collect()
+        };
+        Self {
+            state_dir: settings.state_dir.0.unwrap_or_else(|| PathBuf::from("shoal-state").join(directory)),
+            log: settings.log.0,
+            node: NodeConfig {
+                cluster: settings.cluster.0.to_string(),
+                secret,
+                node_id,
+                seeds,
+                zone: settings.zone.0.to_string(),
+                capacity: settings.capacity.0,
+                listen: ListenAddresses {
+                    resp: settings.resp.0,
+                    http: settings.http.0,
+                    grpc: settings.grpc.0,
+                    gossip: settings.gossip.0,
+                },
+                advertise,
+                gossip: GossipConfig {
+                    interval: settings.gossip_interval.0,
+                    phi: settings.gossip_phi.0,
+                    grace: settings.gossip_grace.0,
+                },
+                replicas: settings.replicas.0,
+                vnodes: settings.vnodes.0,
+                read_consistency: settings.read_consistency.0,
+                write_consistency: settings.write_consistency.0,
+                request_timeout: settings.request_timeout.0,
+                read_patience: settings.read_patience.0,
+                max_memory: settings.max_memory.0.0,
+                rebuild_patience: settings.rebuild_patience.0,
+                on_loss: settings.on_loss.0,
+            },
+        }
+    }
+}
+
+/// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.
+fn advertise(settings: &Settings, complaints: &mut Vec<Complaint>) -> Addresses {
+    let told_gossip = settings.advertise_gossip.0;
+    let mut door = |name, told: Option<String>, listen: SocketAddr| match (told, told_gossip) {
+        (Some(told), _) => told,
+        (None, _) if !listen.ip().is_unspecified() => listen.to_string(),
+        (None, Some(gossip)) => SocketAddr::new(gossip.ip(), listen.port()).to_string(),
+        (None, None) => {
+            complaints.push((name, format!("others cannot dial {listen}, where this node listens")));
+            String::new()
+        }
+    };
+    let text = |told: &Option<HostPort>| told.as_ref().map(HostPort::to_string);
+    Addresses {
+        gossip: door("advertise_gossip", told_gossip.map(|told| told.to_string()), settings.gossip.0),
+        grpc: door("advertise_grpc", text(&settings.advertise_grpc.0), settings.grpc.0),
+        resp: door("advertise_resp", text(&settings.advertise_resp.0), settings.resp.0),
+        http: door("advertise_http", text(&settings.advertise_http.0), settings.http.0),
+    }
+}
+
+fn node_id(settings: &Settings, advertise: &Addresses, complaints: &mut Vec<Complaint>) -> Option<NodeId> {
+    if let Some(told) = &settings.node_id.0 {
+        return Some(told.clone());
+    }
+    let id = NodeId::new(&advertise.gossip).ok();
+    if id.is_none() && !advertise.gossip.is_empty() {
+        complaints.push(("node_id", format!("the gossip address {} cannot be one", advertise.gossip)));
+    }
+    id
+}
