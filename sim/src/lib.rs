@@ -1,1 +1,46 @@
-//! placeholder
+//! Seeded fault-injection simulation of whole Shoal clusters.
+//!
+//! ```text
+//! seed -> options -> cluster + workload + nemesis -> history, snapshots -> invariants -> report
+//! ```
+//!
+//! One seed is one process built with `--cfg madsim`: it boots real nodes on a simulated network, lets clients work
+//! while faults bite, heals everything, and checks what was promised against what was seen. The same seed gives the
+//! same run, byte for byte.
+//!
+//! - [`options`] draws every parameter from the seed; [`fault`] is the vocabulary of what can go wrong.
+//! - `cluster` and `session` are the joints with the product: real nodes, the real client.
+//! - `workload` and `nemesis` drive them; `run` strings the phases together.
+//! - [`history`] and [`snapshot`] are the evidence, [`invariants`] judge it, [`report`] tells.
+//! - `runner` (plain builds) compiles the simulation and runs one process per seed.
+//!
+//! The evidence and its judges are pure and compile in every build, so their own tests need no simulator.
+
+pub mod content;
+pub mod evidence;
+pub mod fault;
+pub mod history;
+pub mod invariants;
+pub mod millis;
+pub mod options;
+pub mod report;
+pub mod skew;
+pub mod snapshot;
+
+#[cfg(madsim)]
+mod cluster;
+#[cfg(madsim)]
+mod journal;
+#[cfg(madsim)]
+mod nemesis;
+#[cfg(madsim)]
+mod run;
+#[cfg(madsim)]
+mod session;
+#[cfg(madsim)]
+mod workload;
+#[cfg(madsim)]
+pub use run::run_seed;
+
+#[cfg(not(madsim))]
+pub mod runner;
