@@ -44,29 +44,10 @@ pub const RESP_STALL: Duration = Duration::from_secs(60);
 pub const RESP_TRUSTED_CAPACITY: usize = 1_024;
 /// Longest inline command.
 pub const RESP_INLINE_BYTES: usize = 64 * 1024;
-/// Bytes of one RESP command as sent; the rest of a longer one is thrown away and answered with an error.
-pub const RESP_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes thrown away for one RESP command before its connection is closed instead.
-pub const RESP_SKIPPED_BYTES: usize = 512 * 1024 * 1024;
 /// Bytes of values held for one RESP connection that are not yet encoded; a read beyond it answers an error.
 pub const RESP_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
-/// Encoded replies beyond which a RESP connection writes before it runs further commands.
-pub const RESP_CHUNK_BYTES: usize = 256 * 1024;
-/// Room made for every read from a RESP connection.
-pub const RESP_READ_BYTES: usize = 16 * 1024;
 /// Commands of one connection that run at the same time.
 pub const RESP_BATCH: usize = 1_024;
-/// How long a client may leave a reply unread before its connection is closed.
-pub const RESP_STALL: Duration = Duration::from_secs(60);
-
-/// Operations of one gRPC pipeline that run or wait to be sent back; at this many the stream is not read further.
-pub const PIPELINE_IN_FLIGHT: usize = 1_024;
-/// Bytes of values a pipeline's client may leave unread before none of its further operations begins.
-pub const PIPELINE_UNSENT_BYTES: usize = 64 * 1024 * 1024;
-/// Results in one message of a pipeline.
-pub const PIPELINE_BATCH_OPS: usize = 256;
-/// Bytes of values after which a pipeline's message takes no further result.
-pub const PIPELINE_BATCH_BYTES: usize = 256 * 1024;
 
 /// Bytes of hints kept for one target.
 pub const HINT_BYTES_PER_TARGET: usize = 128 * 1024 * 1024;
@@ -81,20 +62,20 @@ pub const HINT_WINDOW: Duration = Duration::from_secs(600);
 pub const REBUILD_PAGE_BYTES: u32 = 1024 * 1024;
 /// How long tombstones and expired markers are kept.
 pub const MARKER_LIFE: Duration = Duration::from_secs(3600);
+/// The part of a node's memory that is for markers alone.
+pub const MARKER_SHARE: f64 = 0.05;
 
-const _: () = assert!(
-    shoal_proto::types::MAX_VALUE_BYTES < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES
-);
-const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < RESP_OUTPUT_BYTES);
+/// Shards of the store at most.
+pub const STORE_SHARDS: u64 = 64;
+/// Bytes below which the store is not divided further.
+pub const STORE_SHARD_BYTES: u64 = 16 * 1024 * 1024;
+
+const KEY_AND_VALUE: usize = shoal_proto::types::MAX_KEY_BYTES + shoal_proto::types::MAX_VALUE_BYTES;
+
 const _: () = assert!(PEER_BATCH_OPS <= PEER_QUEUE);
-const _: () = assert!(
-    shoal_proto::types::MAX_VALUE_BYTES + shoal_proto::types::MAX_KEY_BYTES + BULK_BYTES <= MAX_MESSAGE_BYTES
-);
-const _: () = assert!(PIPELINE_BATCH_BYTES + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
-const _: () = assert!(REBUILD_PAGE_BYTES as usize + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
-const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < STORE_SHARD_BYTES as usize * 3 / 4);
-const _: () = assert!(
-    shoal_proto::types::MAX_VALUE_BYTES < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES
-);
-const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < RESP_OUTPUT_BYTES);
-const _: () = assert!(PIPELINE_BATCH_BYTES + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
+const _: () = assert!(PEER_BATCH_BYTES + KEY_AND_VALUE + 1024 * 1024 < MAX_MESSAGE_BYTES);
+const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
+const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize * 3 / 4);

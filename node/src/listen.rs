@@ -33,11 +33,19 @@ pub struct Sockets {
 
 /// A door's address is taken or not this machine's.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot bind {door} to {address}: {source}")]
+#[error("cannot listen on {address} for {door}: {}", reason(source))]
 pub struct BindError {
     door: &'static str,
     address: SocketAddr,
     source: io::Error,
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "the port is already in use".into(),
+        io::ErrorKind::AddrNotAvailable => "the address does not belong to this machine".into(),
+        _ => error.to_string(),
+    }
 }
 
 impl Sockets {
@@ -47,11 +55,11 @@ impl Sockets {
     /// Names the door that could not be bound.
     pub async fn bind(addresses: &ListenAddresses) -> Result<Self, BindError> {
         Ok(Self {
-            resp: bind("resp", addresses.resp).await?,
+            resp: bind("RESP", addresses.resp).await?,
             #[cfg(not(madsim))]
-            http: bind("http", addresses.http).await?,
+            http: bind("HTTP", addresses.http).await?,
             #[cfg(not(madsim))]
-            grpc: bind("grpc", addresses.grpc).await?,
+            grpc: bind("gRPC", addresses.grpc).await?,
             #[cfg(madsim)]
             grpc: addresses.grpc,
         })

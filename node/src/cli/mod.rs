@@ -3,7 +3,6 @@
 mod bench;
 mod check_config;
 mod dev;
-mod doors;
 mod key_commands;
 mod node_start;
 pub(crate) mod output;

@@ -1,5 +1,6 @@
-use super::node_start::{Bound, RunningNode};
+use super::node_start::Bound;
 use futures::future::{join_all, select_all, try_join_all};
+use shoal_node::RunningNode;
 use shoal_node::admin::ClusterInfo;
 use std::{
     convert::Infallible,
@@ -78,7 +79,7 @@ async fn until_ready(nodes: &[Arc<dyn ClusterInfo>]) {
 }
 
 async fn first_fatal(nodes: &[RunningNode]) -> anyhow::Error {
-    select_all(nodes.iter().map(|node| Box::pin(node.wait_fatal()))).await.0
+    select_all(nodes.iter().map(|node| Box::pin(node.wait_fatal()))).await.0.into()
 }
 
 /// The signals that ask a process to stop.

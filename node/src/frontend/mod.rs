@@ -1,9 +1,12 @@
 //! The doors. Each translates its protocol to a [`Command`] and a [`Reply`] to its protocol; nothing else reaches the
 //! coordinator.
 
-// The listener and the router stand on the real network stack.
+pub mod error_map;
+pub mod grpc;
+// The router stands on the real network stack.
 #[cfg(not(madsim))]
 pub mod http;
+pub mod resp;
 
 use crate::coordinator::{
     Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,

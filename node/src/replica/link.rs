@@ -281,7 +281,7 @@ impl Driver {
     }
 }
 
-/// Takes whatever has queued into one message, never waiting for more.
+/// Takes whatever has queued into as few messages as their bounds allow, never waiting for more.
 async fn transmit(
     requests: &mut mpsc::Receiver<Queued>,
     outbound: mpsc::Sender<LinkRequest>,
@@ -290,35 +290,54 @@ async fn transmit(
     let mut id = 0u64;
     let mut queued = Vec::with_capacity(limits::PEER_BATCH_OPS);
     loop {
-        // Room first, then the batch: what has queued meanwhile goes along.
-        let Ok(permit) = outbound.reserve().await else { return LinkError::Closed };
-        if requests.recv_many(&mut queued, limits::PEER_BATCH_OPS).await == 0 {
-            return LinkError::Closed;
-        }
-        let now = Instant::now();
-        let mut batch = wire::Batch { requests: Vec::with_capacity(queued.len()) };
-        {
-            let mut in_flight = in_flight.lock();
-            for Queued { request, _slot } in queued.drain(..) {
-                let ReplicaRequest { stamp, op, deadline, done } = request;
-                let Some(left) = deadline.checked_duration_since(now).filter(|left| !left.is_zero()) else {
-                    done.call(Err(ReplicaError::Timeout));
-                    continue;
-                };
-                id += 1;
-                batch.requests.push(wire::Request {
-                    id,
-                    deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
-                    stamp: stamp.map(Into::into),
-                    op: Some(op.into()),
-                });
-                in_flight.insert(id, InFlight { deadline, done, _slot });
+        if queued.is_empty() {
+            // Room first, then the batch: what has queued meanwhile goes along.
+            if outbound.reserve().await.is_err()
+                || requests.recv_many(&mut queued, limits::PEER_BATCH_OPS).await == 0
+            {
+                return LinkError::Closed;
             }
+            // Taken from the end below.
+            queued.reverse();
         }
+        let Ok(permit) = outbound.reserve().await else { return LinkError::Closed };
+        let batch = next_batch(&mut queued, &mut id, in_flight);
         if !batch.requests.is_empty() {
             permit.send(LinkRequest { body: Some(link_request::Body::Batch(batch)) });
         }
     }
+}
+
+/// Moves requests from the end of `queued` into one message and into flight.
+fn next_batch(
+    queued: &mut Vec<Queued>,
+    id: &mut u64,
+    in_flight: &Mutex<BTreeMap<u64, InFlight>>,
+) -> wire::Batch {
+    let now = Instant::now();
+    let mut batch = wire::Batch { requests: Vec::with_capacity(queued.len()) };
+    let mut bytes = 0;
+    let mut in_flight = in_flight.lock();
+    while bytes < limits::PEER_BATCH_BYTES
+        && let Some(Queued { request, _slot }) = queued.pop()
+    {
+        let ReplicaRequest { stamp, op, deadline, done } = request;
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            done.call(Err(ReplicaError::Timeout));
+            continue;
+        }
+        *id += 1;
+        bytes += _slot.bytes;
+        batch.requests.push(wire::Request {
+            id: *id,
+            deadline_ms: u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1),
+            stamp: stamp.map(Into::into),
+            op: Some(op.into()),
+        });
+        in_flight.insert(*id, InFlight { deadline, done, _slot });
+    }
+    batch
 }
 
 async fn receive(

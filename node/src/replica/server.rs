@@ -4,7 +4,9 @@ use super::{
     LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES},
 };
+use crate::limits;
 use parking_lot::Mutex;
+use prost::Message as _;
 use rand::{Rng, rngs::StdRng};
 use shoal_proto::{
     convert::DecodeError,
@@ -71,9 +73,12 @@ impl ReplicaService {
                 return;
             };
             let received = Instant::now();
-            let replies = batch.requests.into_iter().map(|request| self.answer(request, received)).collect();
-            if reply(&outbound, link_response::Body::Replies(wire::Replies { replies })).await.is_err() {
-                return;
+            let mut requests = batch.requests.into_iter().peekable();
+            while requests.peek().is_some() {
+                let replies = wire::Replies { replies: self.answer_some(&mut requests, received) };
+                if reply(&outbound, link_response::Body::Replies(replies)).await.is_err() {
+                    return;
+                }
             }
         }
     }
@@ -114,6 +119,24 @@ impl ReplicaService {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Answers as many requests as one message has room for.
+    fn answer_some(
+        &self,
+        requests: &mut impl Iterator<Item = wire::Request>,
+        received: Instant,
+    ) -> Vec<wire::Reply> {
+        let mut replies = Vec::new();
+        let mut bytes = 0;
+        while bytes < limits::PEER_BATCH_BYTES
+            && let Some(request) = requests.next()
+        {
+            let reply = self.answer(request, received);
+            bytes += reply.encoded_len();
+            replies.push(reply);
+        }
+        replies
     }
 
     fn answer(&self, request: wire::Request, received: Instant) -> wire::Reply {

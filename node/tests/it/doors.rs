@@ -10,7 +10,8 @@ async fn what_is_set_through_one_node_is_read_at_quorum_through_every_other() {
     let _: () = first.set_ex("k", "v", 60).await.unwrap();
     for i in 0..3 {
         let mut other = cluster.connect(i).await;
-        let value: String = redis::cmd("CL").arg("QUORUM").arg("GET").arg("k").query_async(&mut other).await.unwrap();
+        let value: String =
+            redis::cmd("CL").arg("QUORUM").arg("GET").arg("k").query_async(&mut other).await.unwrap();
         assert_eq!(value, "v", "node {i}");
         let ttl: i64 = other.ttl("k").await.unwrap();
         assert!((58..=60).contains(&ttl), "{ttl}");

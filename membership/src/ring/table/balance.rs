@@ -45,7 +45,6 @@ pub(super) fn added_cost(rule: &impl Rule, stretch: &Stretch, shifted: &Row) -> 
 
 /// How many more breaks there are between a stretch and its neighbour if its row becomes `shifted`: -1, 0 or 1.
 pub(super) fn added_breaks(stretch: &Stretch, shifted: &Row, neighbour: Option<&Stretch>) -> i64 {
-    neighbour.map_or(0, |neighbour| {
-        i64::from(*shifted != neighbour.now) - i64::from(stretch.now != neighbour.now)
-    })
+    neighbour
+        .map_or(0, |neighbour| i64::from(*shifted != neighbour.now) - i64::from(stretch.now != neighbour.now))
 }

@@ -13,15 +13,22 @@ pub(super) struct Chunk {
 
 /// Of all chunks from a member with an excess to one with too little, at most `price` per vnode and never beyond what
 /// the two have to settle, the one that leaves the table least torn.
-pub(super) fn best_chunk(stretches: &[Stretch], excess: &[i64], rule: &impl Rule, price: i64) -> Option<Chunk> {
+pub(super) fn best_chunk(
+    stretches: &[Stretch],
+    excess: &[i64],
+    rule: &impl Rule,
+    price: i64,
+) -> Option<Chunk> {
     let mut search = Search { stretches, rule, price, best: None };
-    let takers: Vec<u16> = (0..excess.len() as u16).filter(|member| excess[usize::from(*member)] < 0).collect();
+    let takers: Vec<u16> =
+        (0..excess.len() as u16).filter(|member| excess[usize::from(*member)] < 0).collect();
     let mut start = 0;
     for (anchor, stretch) in stretches.iter().enumerate() {
         let end = start + stretch.vnodes;
         for from in rule.holders(&stretch.now).iter().copied().filter(|from| excess[usize::from(*from)] > 0) {
             for to in takers.iter().copied() {
-                let deal = Deal { from, to, gives: excess[usize::from(from)], takes: -excess[usize::from(to)] };
+                let deal =
+                    Deal { from, to, gives: excess[usize::from(from)], takes: -excess[usize::from(to)] };
                 search.grow(&deal, anchor, Direction::Forwards(start));
                 search.grow(&deal, anchor, Direction::Backwards(end));
             }
@@ -88,7 +95,10 @@ impl<R: Rule> Search<'_, R> {
         let (mut at, mut vnodes, mut opening) = (anchor, 0, 0);
         while let Some(stretch) = self.stretches.get(at) {
             let shifted = self.rule.shift(&stretch.now, deal.from, deal.to);
-            let Some(shifted) = shifted.filter(|row| added_cost(self.rule, stretch, row) <= self.price) else { return };
+            let Some(shifted) = shifted.filter(|row| added_cost(self.rule, stretch, row) <= self.price)
+            else {
+                return;
+            };
             if at == anchor {
                 opening = added_breaks(stretch, &shifted, self.stretches.get(direction.behind(at)));
             }

@@ -86,14 +86,19 @@ pub fn edit(previous: Previous<'_>, members: &[Member], replicas: usize) -> Resu
     if unknown || uncovered || kept.windows(2).any(|pair| pair[0] == pair[1]) {
         return Err(TableError::Places);
     }
-    lay_out(members, replicas, table.rows().map(|row| row.iter().filter_map(|owner| places[usize::from(*owner)]).collect()))
+    lay_out(
+        members,
+        replicas,
+        table.rows().map(|row| row.iter().filter_map(|owner| places[usize::from(*owner)]).collect()),
+    )
 }
 
 /// Where each member of `before` stands in `after`, found by name: the places of a [`Previous`]. A node that was
 /// removed and joins again within one change is a new one and must be struck out by the caller.
 #[must_use]
 pub fn places(before: &[Member], after: &[Member]) -> Vec<Option<u16>> {
-    let place = |old: &Member| after.iter().position(|new| new.node_id == old.node_id).map(|place| place as u16);
+    let place =
+        |old: &Member| after.iter().position(|new| new.node_id == old.node_id).map(|place| place as u16);
     before.iter().map(place).collect()
 }
 

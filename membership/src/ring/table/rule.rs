@@ -27,7 +27,8 @@ impl Rule for Owners<'_> {
         if row.owners.contains(&to) {
             return None;
         }
-        let others = row.owners.iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
+        let others =
+            row.owners.iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
         if others.count() < self.shares.zone_cap { row.replace(from, to) } else { None }
     }
 

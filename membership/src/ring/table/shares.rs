@@ -32,7 +32,8 @@ impl Shares {
             *sizes.entry(&member.zone).or_default() += 1;
         }
         let names: Vec<&str> = sizes.keys().copied().collect();
-        let zones = members.iter().map(|member| names.partition_point(|name| *name < member.zone.as_str())).collect();
+        let zones =
+            members.iter().map(|member| names.partition_point(|name| *name < member.zone.as_str())).collect();
         let zone_cap = zone_cap(&sizes.into_values().collect::<Vec<_>>(), replicas);
 
         let rows = vnodes as f64;
@@ -49,7 +50,8 @@ impl Shares {
             false => common,
         });
         let levels: BTreeMap<&str, f64> = names.iter().copied().zip(levels).collect();
-        let targets = members.iter().map(|member| snap(target(levels[member.zone.as_str()], member))).collect();
+        let targets =
+            members.iter().map(|member| snap(target(levels[member.zone.as_str()], member))).collect();
         Self { replicas, zones, zone_cap, targets }
     }
 
