@@ -5,3 +5,4 @@ pub mod config;
 pub mod coordinator;
 pub mod frontend;
 pub mod limits;
+pub mod store;

@@ -38,6 +38,15 @@ pub const REBUILD_PAGE_BYTES: u32 = 1024 * 1024;
 /// How long tombstones and expired markers are kept.
 pub const MARKER_LIFE: Duration = Duration::from_secs(3600);
 
+/// The part of a node's memory that is for markers alone.
+pub const MARKER_SHARE: f64 = 0.05;
+
+/// Shards of the store at most.
+pub const STORE_SHARDS: u64 = 64;
+/// Bytes below which the store is not divided further.
+pub const STORE_SHARD_BYTES: u64 = 16 * 1024 * 1024;
+
 const _: () = assert!(PEER_BATCH_OPS <= PEER_QUEUE);
 const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES + shoal_proto::types::MAX_KEY_BYTES + BULK_BYTES <= MAX_MESSAGE_BYTES);
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
+const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < STORE_SHARD_BYTES as usize * 3 / 4);

@@ -1,0 +1,46 @@
+use super::entry::Entry;
+use shoal_proto::types::{Key, Stamped, UnixMillis};
+
+/// About what an entry takes on the wire beyond key and value.
+const ENVELOPE_BYTES: usize = 48;
+
+/// Entries collected in ascending order of hash until they are about as many bytes as were asked for.
+pub(super) struct Page {
+    entries: Vec<(Key, Stamped)>,
+    /// Hash of the last entry, of this page or the one before.
+    last: Option<u64>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+impl Page {
+    pub(super) fn new(after: Option<u64>, max_bytes: usize) -> Self {
+        Self { entries: Vec::new(), last: after, bytes: 0, max_bytes }
+    }
+
+    /// Whether `hash` lies beyond what was collected.
+    pub(super) fn is_ahead(&self, hash: u64) -> bool {
+        self.last.is_none_or(|last| hash > last)
+    }
+
+    /// Adds an entry unless the page is full. One of the last entry's hash is never refused: the next page begins
+    /// after that hash.
+    pub(super) fn add(&mut self, hash: u64, entry: &Entry, now: UnixMillis) -> bool {
+        if self.is_full() && self.last != Some(hash) {
+            return false;
+        }
+        self.bytes += entry.payload_len() + ENVELOPE_BYTES;
+        self.last = Some(hash);
+        self.entries.push((entry.to_key(), entry.to_stamped().as_of(now)));
+        true
+    }
+
+    /// The entries, and the hash after which the next page begins unless this one is the `end`.
+    pub(super) fn finish(self, end: bool) -> (Vec<(Key, Stamped)>, Option<u64>) {
+        (self.entries, self.last.filter(|_| !end))
+    }
+
+    fn is_full(&self) -> bool {
+        !self.entries.is_empty() && self.bytes >= self.max_bytes
+    }
+}

@@ -1,0 +1,278 @@
+mod laws;
+mod model;
+
+use super::{shard::Limits, *};
+use bytes::Bytes;
+use shoal_proto::types::{Tag, Value, WriterId};
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+const HERE: Vnode = Vnode(0);
+const LIFE: Duration = Duration::from_secs(60);
+/// Large enough for every shard there can be.
+const AMPLE: u64 = STORE_SHARDS * STORE_SHARD_BYTES;
+
+fn store(max_bytes: u64, marker_share: f64) -> Store {
+    Store::new(StoreConfig { max_bytes, vnodes: 4, seed: 7, marker_life: LIFE, marker_share })
+}
+
+/// A store of one shard with room for exactly this many entries of [`small`] and so many of their tombstones.
+fn store_of(values: u64, markers: u64) -> Store {
+    let (live_bytes, marker_bytes) = (values * (ENTRY_OVERHEAD + 2), markers * (ENTRY_OVERHEAD + 1));
+    let share = live_bytes + marker_bytes;
+    // Half a byte more than needed, so that rounding cannot take a whole one.
+    store(share + Index::fixed_bytes(4), (marker_bytes as f64 + 0.5) / share as f64)
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text.to_owned()).unwrap()
+}
+
+fn tag(ticks: u64) -> Tag {
+    Tag::from_ticks(ticks, WriterId::member(1).unwrap()).unwrap()
+}
+
+fn value(ticks: u64, expires_at: Option<UnixMillis>, bytes: impl Into<Bytes>) -> Stamped {
+    Stamped::live(tag(ticks), 0, expires_at, Value::new(bytes).unwrap())
+}
+
+/// A value of one byte that never expires.
+fn small(ticks: u64) -> Stamped {
+    value(ticks, None, "v")
+}
+
+fn put(store: &Store, name: &str, entry: Stamped, cause: Cause) -> PutOutcome {
+    let outcome = store.put(HERE, &key(name), entry, cause, NOW);
+    store.check();
+    outcome
+}
+
+/// Which of the keys `a` to `z` are held.
+fn held(store: &Store) -> String {
+    ('a'..='z').filter(|name| store.peek(HERE, &key(&name.to_string()), NOW).is_some()).collect()
+}
+
+impl Store {
+    fn check(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().check());
+    }
+}
+
+#[test]
+fn a_store_is_divided_only_as_far_as_shares_stay_large() {
+    let mebibytes = |count: u64| count * 1024 * 1024;
+    for (bytes, shards) in [(0, 1), (31, 1), (32, 2), (100, 4), (1023, 32), (1024, 64), (1 << 20, 64)] {
+        assert_eq!(shard_count(mebibytes(bytes)), shards);
+    }
+}
+
+#[test]
+fn a_store_can_be_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Store>();
+}
+
+#[test]
+fn the_least_recently_used_value_goes_first() {
+    let store = store_of(3, 1);
+    for name in ["a", "b", "c"] {
+        put(&store, name, small(1), Cause::User);
+    }
+    assert!(store.get(HERE, &key("a"), NOW).is_some());
+    put(&store, "b", small(2), Cause::User);
+    put(&store, "d", small(1), Cause::User);
+    assert_eq!(held(&store), "abd");
+    assert_eq!((store.stats().evictions, store.stats().hits), (1, 1));
+}
+
+#[test]
+fn only_users_refresh_a_key() {
+    let store = store_of(3, 1);
+    for name in ["a", "b", "c"] {
+        put(&store, name, small(1), Cause::Repair);
+    }
+    put(&store, "a", small(2), Cause::Repair);
+    put(&store, "a", small(3), Cause::Hint);
+    put(&store, "a", small(3), Cause::Repair);
+    let _ = store.peek(HERE, &key("a"), NOW);
+    put(&store, "d", small(1), Cause::Hint);
+    assert_eq!(held(&store), "bcd");
+    put(&store, "b", small(1), Cause::User);
+    put(&store, "e", small(1), Cause::User);
+    assert_eq!(held(&store), "bde", "repeating a write is use");
+    assert_eq!((store.stats().hits, store.stats().misses), (0, 0));
+}
+
+#[test]
+fn a_value_that_can_never_fit_is_refused_and_nothing_changes() {
+    let store = store_of(3, 1);
+    for name in ["a", "b", "c"] {
+        put(&store, name, small(1), Cause::User);
+    }
+    let limit = 3 * (ENTRY_OVERHEAD + 2);
+    let largest = (limit - ENTRY_OVERHEAD - 1) as usize;
+    let refused = put(&store, "a", value(2, None, vec![0; largest + 1]), Cause::User);
+    assert_eq!(refused, PutOutcome::TooLarge { bytes: limit + 1, limit });
+    assert_eq!(held(&store), "abc");
+    assert_eq!(store.peek(HERE, &key("a"), NOW), Some(small(1)));
+
+    let fits = put(&store, "a", value(2, None, vec![0; largest]), Cause::User);
+    assert_eq!(fits, PutOutcome::Stored { was_live: true });
+    assert_eq!(held(&store), "a");
+}
+
+#[test]
+fn a_full_marker_budget_drops_the_oldest_marker_and_no_value() {
+    let store = store_of(2, 2);
+    put(&store, "y", small(1), Cause::User);
+    put(&store, "z", small(1), Cause::User);
+    for name in ["a", "b", "c"] {
+        put(&store, name, Stamped::tombstone(tag(1)), Cause::User);
+    }
+    assert_eq!(held(&store), "bcyz");
+    put(&store, "b", Stamped::tombstone(tag(2)), Cause::User);
+    put(&store, "d", Stamped::tombstone(tag(1)), Cause::User);
+    assert_eq!(held(&store), "bdyz", "a later tombstone stands anew");
+    let stats = store.stats();
+    assert_eq!((stats.entries, stats.markers, stats.markers_dropped, stats.evictions), (2, 2, 2, 0));
+    assert_eq!((stats.bytes, stats.marker_bytes), (2 * (ENTRY_OVERHEAD + 2), 2 * (ENTRY_OVERHEAD + 1)));
+}
+
+#[test]
+fn a_deletion_without_room_for_its_marker_still_deletes() {
+    let store = store_of(2, 0);
+    put(&store, "a", small(1), Cause::User);
+    assert_eq!(
+        put(&store, "a", Stamped::tombstone(tag(2)), Cause::User),
+        PutOutcome::Stored { was_live: true }
+    );
+    assert_eq!(held(&store), "");
+    assert_eq!(store.stats().markers_dropped, 1);
+}
+
+#[test]
+fn markers_stand_for_their_life_from_when_they_are_stored() {
+    let store = store(AMPLE, 0.1);
+    let (deleted, expired) = (key("deleted"), key("expired"));
+    store.put(HERE, &deleted, Stamped::tombstone(tag(1)), Cause::User, NOW);
+    let at = NOW.checked_add(Duration::from_secs(10)).unwrap();
+    store.put(HERE, &expired, value(1, Some(at), "v"), Cause::User, NOW);
+    assert_eq!(store.expire(at, 10), 1);
+
+    let life_over = |stored: UnixMillis| stored.checked_add(LIFE).unwrap();
+    assert_eq!(store.expire(UnixMillis(life_over(NOW).0 - 1), 10), 0);
+    assert_eq!(store.expire(life_over(NOW), 10), 1);
+    assert_eq!(store.peek(HERE, &deleted, NOW), None);
+    assert_eq!(store.expire(UnixMillis(life_over(at).0 - 1), 10), 0);
+    assert_eq!(store.peek(HERE, &expired, NOW), Some(Stamped::marker(tag(1), 0, Some(at))));
+    assert_eq!(store.expire(life_over(at), 10), 1);
+    assert_eq!(StoreStats { expirations: 1, max_bytes: AMPLE, ..StoreStats::default() }, store.stats());
+}
+
+#[test]
+fn an_expired_value_becomes_its_marker_when_it_is_touched() {
+    let store = store(AMPLE, 0.1);
+    let marker = Stamped::marker(tag(1), 0, Some(NOW));
+    let before = UnixMillis(NOW.0 - 1);
+    for name in ["got", "peeked", "overwritten", "scanned"] {
+        store.put(HERE, &key(name), value(1, Some(NOW), "v"), Cause::User, before);
+    }
+    assert_eq!(store.get(HERE, &key("got"), NOW), Some(marker.clone()));
+    assert_eq!(store.peek(HERE, &key("peeked"), NOW), Some(marker.clone()));
+    let same = store.put(HERE, &key("overwritten"), value(1, Some(NOW), "v"), Cause::User, NOW);
+    assert_eq!(same, PutOutcome::Unchanged { was_live: false });
+    assert_eq!((store.stats().entries, store.stats().markers, store.stats().misses), (1, 3, 1));
+    let (all, _) = store.scan(HERE, None, usize::MAX, NOW);
+    assert_eq!(all.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), vec![marker; 4]);
+    store.check();
+}
+
+#[test]
+fn a_change_of_expiry_wins_over_the_value_it_read() {
+    let store = store(AMPLE, 0.1);
+    let later = UnixMillis(NOW.0 + 500);
+    put(&store, "a", small(1), Cause::User);
+    let touched = Stamped::live(tag(1), 1, Some(later), Value::new("v").unwrap());
+    assert_eq!(put(&store, "a", touched.clone(), Cause::User), PutOutcome::Stored { was_live: true });
+    let by = touched.version();
+    assert_eq!(put(&store, "a", small(1), Cause::User), PutOutcome::Superseded { by, was_live: true });
+    assert_eq!(store.expire(later, 1), 1);
+}
+
+#[test]
+fn what_is_stored_does_not_hold_on_to_the_buffer_it_came_in() {
+    let store = store(AMPLE, 0.1);
+    let network = Bytes::from(vec![7; 1 << 20]);
+    let name = Key::new(network.slice(10..20)).unwrap();
+    store.put(HERE, &name, value(1, None, network.slice(100..200)), Cause::User, NOW);
+    store.put(HERE, &name, Stamped::tombstone(tag(2)), Cause::User, NOW);
+    drop(name);
+    assert!(network.is_unique());
+}
+
+#[test]
+fn rounds_of_expiry_with_a_small_budget_reach_every_shard() {
+    let store = store(AMPLE, 0.1);
+    for i in 0..500 {
+        store.put(HERE, &key(&i.to_string()), value(1, Some(UnixMillis(NOW.0 + 1)), "v"), Cause::User, NOW);
+    }
+    let rounds: Vec<_> = std::iter::repeat_with(|| store.expire(UnixMillis(NOW.0 + 1), 70)).take(9).collect();
+    assert_eq!(rounds, [70, 70, 70, 70, 70, 70, 70, 10, 0]);
+    store.check();
+}
+
+#[test]
+fn a_shard_with_much_to_expire_does_not_hold_up_the_others() {
+    let store = store(AMPLE, 0.1);
+    for i in 0..1_000 {
+        store.put(HERE, &key(&i.to_string()), value(1, Some(UnixMillis(NOW.0 + 1)), "v"), Cause::User, NOW);
+    }
+    for _ in 0..store.shards.len() {
+        assert_eq!(store.expire(UnixMillis(NOW.0 + 1), 1), 1);
+    }
+    for shard in &store.shards {
+        let mut stats = StoreStats::default();
+        shard.lock().add_to(&mut stats);
+        assert_eq!(stats.markers, 1);
+    }
+}
+
+#[test]
+fn clearing_a_vnode_leaves_the_others() {
+    let store = store(AMPLE, 0.1);
+    // More vnodes than tables: 1 and 5 share one.
+    for vnode in [1, 2, 5] {
+        for i in 0..300 {
+            let entry =
+                if i % 3 == 0 { Stamped::tombstone(tag(1)) } else { value(1, Some(UnixMillis::MAX), "v") };
+            store.put(Vnode(vnode), &key(&format!("{vnode} {i}")), entry, Cause::User, NOW);
+        }
+    }
+    store.clear_vnode(Vnode(1));
+    store.check();
+    let count = |vnode| store.scan(Vnode(vnode), None, usize::MAX, NOW).0.len();
+    assert_eq!([count(1), count(2), count(5)], [0, 300, 300]);
+    assert_eq!((store.stats().entries, store.stats().markers), (400, 200));
+}
+
+#[test]
+fn entries_of_one_hash_are_never_parted_by_the_end_of_a_page() {
+    let limits = Limits { live_bytes: AMPLE, marker_bytes: AMPLE, marker_life: LIFE };
+    let mut shard = Shard::new(limits, 1);
+    for (hash, name) in [(3, "x"), (9, "a"), (9, "b"), (9, "c"), (11, "y")] {
+        shard.put(Entry::new(HERE, hash, &key(name), &small(1), NOW), Cause::User, NOW);
+    }
+    shard.check();
+    let mut sizes = Vec::new();
+    let mut after = None;
+    loop {
+        let mut page = Page::new(after, 1);
+        let end = shard.scan(HERE, NOW, &mut page);
+        let (entries, next) = page.finish(end);
+        sizes.push(entries.len());
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [1, 3, 1]);
+}
