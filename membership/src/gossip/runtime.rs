@@ -165,14 +165,17 @@ mod imp {
     }
 
     impl Bridge {
-        /// Keeps the inner clock in step and carries datagrams across, until aborted.
+        /// Keeps the inner clock in step and carries datagrams across, until the socket fails.
         async fn run(mut self, mut arrivals: mpsc::Receiver<Datagram>) {
             let mut ticks = tokio::time::interval(self.tick);
             let mut last = tokio::time::Instant::now();
             loop {
                 let arrived = tokio::select! {
                     biased;
-                    arrived = arrivals.recv() => arrived,
+                    arrived = arrivals.recv() => match arrived {
+                        Some(datagram) => Some(datagram),
+                        None => return,
+                    },
                     _ = ticks.tick() => None,
                 };
                 // Timers first and datagrams one by one: chitchat selects among what is ready in an order of its own

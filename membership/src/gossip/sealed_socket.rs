@@ -120,3 +120,27 @@ impl SealedSocket {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Seed, gossip::runtime};
+
+    #[tokio::test]
+    async fn a_message_too_large_for_a_datagram_is_dropped_and_counted() {
+        let interval = Duration::from_millis(100);
+        let (mut host, socket, address) =
+            runtime::bind("127.0.0.1:0".parse().unwrap(), interval).await.unwrap();
+        let counters = Arc::<GossipCounters>::default();
+        let sealer = Sealer::new("c", &["s"]);
+        let mut socket =
+            SealedSocket::new(socket, sealer, address, Seed(1).stream("nonces"), counters.clone());
+        host.launch(std::future::ready(())).await;
+        socket.send(address, &vec![0; MAX_DATAGRAM_BYTES]).await;
+        socket.send(address, b"small").await;
+        assert_eq!(socket.receive().await.unwrap(), (address, b"small".to_vec()));
+        let counts = counters.snapshot();
+        assert_eq!((counts.oversized, counts.sealed, counts.opened), (1, 1, 1));
+        host.stop().await;
+    }
+}
