@@ -16,4 +16,15 @@ pub mod coordinator;
 pub mod frontend;
 mod info;
 pub mod limits;
+pub mod listen;
+mod metrics;
+mod mutant;
+pub mod rebuild;
+pub mod replica;
+pub mod ring;
 pub mod store;
+#[cfg(test)]
+mod test_support;
+
+pub use assembly::{Node, NodeError, RunningNode};
+pub use listen::Sockets;

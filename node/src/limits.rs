@@ -72,15 +72,10 @@ pub const STORE_SHARD_BYTES: u64 = 16 * 1024 * 1024;
 
 const KEY_AND_VALUE: usize = shoal_proto::types::MAX_KEY_BYTES + shoal_proto::types::MAX_VALUE_BYTES;
 
-/// The part of a node's memory that is for markers alone.
-pub const MARKER_SHARE: f64 = 0.05;
-
-/// Shards of the store at most.
-pub const STORE_SHARDS: u64 = 64;
-/// Bytes below which the store is not divided further.
-pub const STORE_SHARD_BYTES: u64 = 16 * 1024 * 1024;
-
 const _: () = assert!(PEER_BATCH_OPS <= PEER_QUEUE);
-const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES + shoal_proto::types::MAX_KEY_BYTES + BULK_BYTES <= MAX_MESSAGE_BYTES);
-const _: () = assert!(REBUILD_PAGE_BYTES as usize + shoal_proto::types::MAX_VALUE_BYTES < MAX_MESSAGE_BYTES);
-const _: () = assert!(shoal_proto::types::MAX_VALUE_BYTES < STORE_SHARD_BYTES as usize * 3 / 4);
+const _: () = assert!(PEER_BATCH_BYTES + KEY_AND_VALUE + 1024 * 1024 < MAX_MESSAGE_BYTES);
+const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
+const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize * 3 / 4);
