@@ -29,7 +29,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
 const RESP_PORT: u16 = 7379;
 const HTTP_PORT: u16 = 7380;
@@ -85,14 +85,12 @@ impl Cluster {
 
     /// Waits until every node is ready, at most `limit`. Returns whether they are.
     pub(crate) async fn await_ready(&self, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        while !self.unready().is_empty() {
-            if Instant::now() >= deadline {
-                return false;
+        let all_ready = async {
+            while !self.unready().is_empty() {
+                sleep(POLL).await;
             }
-            sleep(POLL).await;
-        }
-        true
+        };
+        timeout(limit, all_ready).await.is_ok()
     }
 
     /// Does one step of a fault, unless it is one of waiting.
@@ -167,7 +165,8 @@ impl Member {
             boots: AtomicU64::new(0),
             running: running.clone(),
         });
-        let machine = Handle::current().create_node().name(name.as_str()).ip(ip(node));
+        let handle = Handle::current();
+        let machine = handle.create_node().name(name.as_str()).ip(ip(node));
         let machine = machine.init(move || boot.clone().run()).build();
         Self { machine: machine.id(), name, running }
     }

@@ -51,7 +51,7 @@ impl FaultKind {
     /// The nodes it hits cannot be counted on meanwhile.
     #[must_use]
     pub fn takes_nodes_out(self) -> bool {
-        !self.is_weather() && self != Self::BreakStreams
+        !matches!(self, Self::Loss | Self::BreakStreams)
     }
 }
 
@@ -159,8 +159,8 @@ impl Fault {
                 Self::new(kind, nodes, storm_for(storm, wait(rng, 2_000, 10_000), calm))
             }
             FaultKind::Latency => {
-                let latency_min_ms = rng.random_range(1..=50);
-                let latency_max_ms = latency_min_ms + rng.random_range(1..=150);
+                let latency_min_ms = rng.random_range(1..=30);
+                let latency_max_ms = latency_min_ms + rng.random_range(1..=70);
                 let storm = Weather { latency_min_ms, latency_max_ms, ..calm };
                 Self::new(kind, nodes, storm_for(storm, wait(rng, 2_000, 10_000), calm))
             }

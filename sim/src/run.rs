@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{sleep, timeout},
 };
 
 /// How long a new cluster may take to agree on its ring.
@@ -36,12 +36,17 @@ const RUN_LIMIT: Duration = Duration::from_secs(600);
 /// The network once everything is healed.
 const PERFECT: Weather = Weather { loss_percent: 0, latency_min_ms: 1, latency_max_ms: 3 };
 
-/// Runs `seed`. A process runs one seed: libraries keep process-wide state that would leak into the next run.
+/// Runs `seed`, after `prepare` has set up what else the process needs.
+///
+/// A process runs one seed: libraries keep process-wide state that would leak into the next run. And nothing may come
+/// before the runtime is made, which seeds std's hash maps (and through them tokio's own generator, which decides in
+/// which order a watch channel wakes its receivers): a hash map made earlier would take its seed from the machine.
 #[must_use]
-pub fn run_seed(seed: u64, profile: Profile) -> Report {
-    let options = Arc::new(Options::draw(seed, profile));
+pub fn run_seed(seed: u64, profile: Profile, prepare: impl FnOnce()) -> Report {
     let mut runtime = Runtime::with_seed_and_config(seed, madsim::Config::default());
     runtime.set_time_limit(RUN_LIMIT);
+    prepare();
+    let options = Arc::new(Options::draw(seed, profile));
     let report = runtime.block_on(run(options));
     // The process ends now; tearing down tasks outside of the simulation would only risk a panic.
     std::mem::forget(runtime);
@@ -107,14 +112,14 @@ impl Phases {
 
     async fn converge(&self) -> Snapshot {
         self.journal.trace(&"converge");
-        let deadline = Instant::now() + CONVERGENCE_LIMIT;
-        loop {
-            let snapshot = self.snapshot();
-            if snapshot.agrees() || Instant::now() >= deadline {
-                return snapshot;
+        let agreement = async {
+            while !self.snapshot().agrees() {
+                sleep(CONVERGENCE_POLL).await;
             }
-            sleep(CONVERGENCE_POLL).await;
-        }
+        };
+        // If they never agree, the invariants will say where.
+        _ = timeout(CONVERGENCE_LIMIT, agreement).await;
+        self.snapshot()
     }
 
     async fn check_service(&mut self) {

@@ -27,17 +27,19 @@ fn run() -> anyhow::Result<ExitCode> {
     if mutant.is_some() && mutant != active {
         return again_with(mutant.as_deref().unwrap_or_default());
     }
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-        .with_writer(stderr)
-        .init();
-
-    let report = Report { mutant: active, ..run_seed(seed, profile) };
+    let report = Report { mutant: active, ..run_seed(seed, profile, log_to_stderr) };
     for violation in &report.violations {
         writeln!(stderr(), "{violation}")?;
     }
     writeln!(stdout(), "{}", serde_json::to_string(&report)?)?;
     Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn log_to_stderr() {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(stderr)
+        .init();
 }
 
 /// Runs this program once more with the deliberate bug chosen in its environment.

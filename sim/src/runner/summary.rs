@@ -1,14 +1,14 @@
 //! A batch as people read it.
 
 use super::Batch;
-use crate::invariants::availability::Share;
+use crate::{invariants::availability::Share, report::Report};
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use std::{collections::BTreeMap, fmt};
 
 impl fmt::Display for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = |count: fn(&crate::report::Report) -> u64| self.reports.iter().map(count).sum::<u64>();
-        let share = |of: fn(&crate::report::Report) -> Share| {
+        let total = |count: fn(&Report) -> u64| self.reports.iter().map(count).sum::<u64>();
+        let share = |of: fn(&Report) -> Share| {
             let sum = self.reports.iter().map(of).fold(Share::default(), |sum, share| Share {
                 part: sum.part + share.part,
                 whole: sum.whole + share.whole,
@@ -21,26 +21,24 @@ impl fmt::Display for Batch {
             *bit += count.bit;
             *injected += count.injected;
         }
-        let faults: Vec<String> =
-            faults.iter().map(|(kind, (bit, injected))| format!("{kind} {bit}/{injected}")).collect();
-
         let mut table = Table::new();
         table.load_preset(UTF8_BORDERS_ONLY);
-        let rows = [
-            ("seeds", format!("{} reported of {}", self.reports.len(), self.asked)),
-            ("operations", total(|report| report.operations).to_string()),
-            ("QUORUM succeeded", share(|report| report.usefulness.quorum)),
-            ("  within tolerance", share(|report| report.usefulness.tolerated)),
-            ("reads that hit", share(|report| report.usefulness.hits)),
-            ("faults (bit/injected)", faults.join(", ")),
-            ("simulated", format!("{} s", total(|report| report.simulated_ms) / 1_000)),
-            ("packets", total(|report| report.messages).to_string()),
-            ("repeated", format!("{}, {} differed", self.repeated, self.mismatches.len())),
-            ("failed", self.failures.len().to_string()),
-        ];
-        for (name, value) in rows {
-            table.add_row([name.to_owned(), value]);
+        let mut row = |name: &str, value: String| {
+            table.add_row([name, &value]);
+        };
+        row("seeds", format!("{} reported of {}", self.reports.len(), self.asked));
+        row("operations", total(|report| report.operations).to_string());
+        row("QUORUM succeeded", share(|report| report.usefulness.quorum));
+        row("  within tolerance", share(|report| report.usefulness.tolerated));
+        row("reads that hit", share(|report| report.usefulness.hits));
+        for (kind, (bit, injected)) in faults {
+            row(&format!("fault: {kind}"), format!("{injected} injected, {bit} met by operations"));
         }
+        row("simulated", format!("{} s", total(|report| report.simulated_ms) / 1_000));
+        row("packets", total(|report| report.messages).to_string());
+        row("repeated", format!("{}, {} differed", self.repeated, self.mismatches.len()));
+        row("failed", self.failures.len().to_string());
+
         for failure in &self.failures {
             writeln!(f, "{failure}\n")?;
         }
