@@ -15,7 +15,7 @@ use shoal_membership::{
     env::{MemoryState, StateFile},
 };
 use shoal_node::{
-    Node, RunningNode, Sockets,
+    Node, NodeError, RunningNode, Sockets,
     config::{ListenAddresses, NodeConfig, OnLoss},
 };
 use shoal_proto::types::{Consistency, NodeId, UnixMillis};
@@ -196,8 +196,7 @@ impl Boot {
         let boot = self.boots.fetch_add(1, Ordering::Relaxed);
         let seed = self.seed.derive(&format!("boot {boot}"));
         let env = Env { wall: self.clock.clone(), seed, state: self.state.clone() };
-        let sockets = Sockets::from(self.config.listen);
-        match Node::start(self.config.clone(), env, sockets).await {
+        match self.start(env).await {
             Ok(node) => {
                 *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(node));
             }
@@ -205,6 +204,13 @@ impl Boot {
         }
         // The machine ends when this returns.
         pending::<()>().await;
+    }
+}
+
+impl Boot {
+    async fn start(&self, env: Env) -> Result<RunningNode, NodeError> {
+        let sockets = Sockets::bind(&self.config.listen).await?;
+        Node::start(self.config.clone(), env, sockets).await
     }
 }
 
