@@ -76,12 +76,19 @@ impl Coordinator {
     }
 
     /// Answers a read at once if this node can alone; `None` when others must be asked (use [`Coordinator::get`]).
-    pub fn try_get(
-        &self,
-        _key: &Key,
-        _options: &RequestOptions,
-    ) -> Option<Result<GetReply, CoordinatorError>> {
-        None
+    #[must_use]
+    pub fn try_get(&self, key: &Key, options: &RequestOptions) -> Option<Result<GetReply, CoordinatorError>> {
+        let level = options.consistency.unwrap_or(self.config.read_consistency);
+        let view = self.cluster.view();
+        let vnode = view.vnode_of(key.as_bytes())?;
+        if level.required(view.owners(vnode).len()) != 1 {
+            return None;
+        }
+        // A miss asks one more owner.
+        let entry = self.replicas.local.read_alone(&view, vnode, key)??;
+        self.metrics.reads.inc();
+        let outcome = ReadOutcome { entry: Some(entry), asked: 1, answered: 1, repaired: false };
+        Some(Ok(get_reply(outcome, level)))
     }
 
     /// Reads a key.
@@ -151,13 +158,30 @@ impl Coordinator {
         Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
     }
 
-    /// Deletes a key. Defaults to QUORUM, and falls back to ONE with a flag when a quorum is out of reach.
-    pub async fn delete(
-        &self,
-        _key: Key,
-        _options: &RequestOptions,
-    ) -> Result<ExistedReply, CoordinatorError> {
-        Err(CoordinatorError::NotReady)
+    /// Deletes a key. Unless a level is chosen it is QUORUM, and ONE, flagged, where a quorum is out of reach: a delete
+    /// that only one owner knows of may be outlived by the value.
+    ///
+    /// # Errors
+    /// As [`Coordinator::set`].
+    pub async fn delete(&self, key: Key, options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
+        self.metrics.writes.inc();
+        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
+        let entry = Stamped::tombstone(tag);
+        let level = options.consistency.unwrap_or(Consistency::Quorum);
+        let timeout = self.timeout(options);
+        let mut degraded = false;
+        let mut result = self.write(&key, &entry, level, timeout).await;
+        let out_of_reach =
+            matches!(result, Err(CoordinatorError::Unavailable { .. } | CoordinatorError::Timeout { .. }));
+        if options.consistency.is_none() && out_of_reach {
+            self.metrics.degraded_deletes.inc();
+            degraded = true;
+            result = self.write(&key, &entry, Consistency::One, timeout).await;
+        }
+        let reached = if degraded { Consistency::One } else { level };
+        let outcome = self.counted(result)?;
+        let existed = outcome.was_live;
+        Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
     }
 
     /// Changes when a key expires. The new version names the tag of the value it read and raises only the touch count,
