@@ -112,6 +112,7 @@ impl Phases {
 
     async fn converge(&self) -> Snapshot {
         self.journal.trace(&"converge");
+        workload::read_all_owners(&self.world()).await;
         let agreement = async {
             while !self.snapshot().agrees() {
                 sleep(CONVERGENCE_POLL).await;

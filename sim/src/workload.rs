@@ -82,6 +82,20 @@ pub(crate) async fn check_service(world: &World) -> Vec<Operation> {
     machine(number).spawn(service).await.unwrap_or_default()
 }
 
+/// Reads every key at ALL, as users who want their owners brought up to date would: hints die with the coordinator that
+/// keeps them, and what they held is then found by read repair alone.
+pub(crate) async fn read_all_owners(world: &World) {
+    let number = world.options.clients + 1;
+    let mut client = Client::new(number, world.clone());
+    let reads = async move {
+        for key in 0..client.world.options.keys {
+            let node = usize::from(key) % client.world.cluster.size();
+            client.perform(node, KeyId(key), Action::Read, Consistency::All, SMALL_BYTES).await;
+        }
+    };
+    _ = machine(number).spawn(reads).await;
+}
+
 fn machine(client: u16) -> madsim::runtime::NodeHandle {
     let ip = Ipv4Addr::new(10, 0, 1, 1 + client as u8);
     Handle::current().create_node().name(format!("client-{client}")).ip(ip.into()).build()
