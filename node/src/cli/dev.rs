@@ -4,6 +4,7 @@ use super::{
     settings::{self, Flags, LogFilter, Setup},
 };
 use clap::Args;
+use rand::{TryRng as _, rngs::SysRng};
 use shoal_membership::config::GossipConfig;
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 use tokio::time::Instant;
@@ -32,9 +33,10 @@ impl Dev {
         run::start_logs(self.log.filter());
         // Removed when it goes out of scope, after the nodes have stopped.
         let directory = tempfile::tempdir()?;
+        let secret = secret()?;
         let mut nodes = Vec::new();
         for index in 0..self.nodes {
-            nodes.push(Bound::new(setup(index, self.nodes, directory.path())?).await?);
+            nodes.push(Bound::new(setup(index, self.nodes, directory.path(), &secret)?).await?);
         }
         print_nodes(self.nodes)?;
         let announce = || {
@@ -50,7 +52,7 @@ impl Dev {
 }
 
 /// What node `index` of `nodes` runs with: the defaults, on ports of its own.
-fn setup(index: u16, nodes: u16, directory: &Path) -> Result<Setup, settings::SettingsError> {
+fn setup(index: u16, nodes: u16, directory: &Path, secret: &str) -> Result<Setup, settings::SettingsError> {
     let seeds: Vec<String> = (0..nodes).map(|index| address(DOORS[3].1, index)).collect();
     let mut values = BTreeMap::from([
         ("seed", seeds.join(",")),
@@ -58,9 +60,16 @@ fn setup(index: u16, nodes: u16, directory: &Path) -> Result<Setup, settings::Se
         ("state_dir", directory.join(index.to_string()).display().to_string()),
     ]);
     values.extend(DOORS.map(|(door, port)| (door, address(port, index))));
-    let mut setup = settings::load(&Flags { config: None, values }, &BTreeMap::new())?;
+    let environment = BTreeMap::from([(settings::SECRET_VARIABLE.to_owned(), secret.to_owned())]);
+    let mut setup = settings::load(&Flags { config: None, values }, &environment)?;
     setup.node.gossip = GossipConfig::local();
     Ok(setup)
+}
+
+/// Keeps other processes of this machine out of the cluster.
+fn secret() -> anyhow::Result<String> {
+    let halves = [SysRng.try_next_u64()?, SysRng.try_next_u64()?];
+    Ok(halves.map(|half| format!("{half:016x}")).concat())
 }
 
 fn address(first_port: u16, index: u16) -> String {
@@ -80,12 +89,14 @@ fn print_nodes(nodes: u16) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
+    const SECRET: &str = "of sixteen bytes";
+
     #[test]
     fn nodes_of_a_local_cluster_know_each_other_and_share_no_port() {
         for nodes in [1, 3, 32] {
             let directory = Path::new("/tmp/none");
             let setups: Vec<Setup> =
-                (0..nodes).map(|index| setup(index, nodes, directory).unwrap()).collect();
+                (0..nodes).map(|index| setup(index, nodes, directory, SECRET).unwrap()).collect();
             let mut ports: Vec<u16> = setups
                 .iter()
                 .flat_map(|setup| {
@@ -96,12 +107,13 @@ mod tests {
             ports.sort_unstable();
             ports.dedup();
             assert_eq!(ports.len(), 4 * usize::from(nodes));
+            assert!(setups.iter().all(|setup| setup.node.secret.as_deref() == Some(SECRET)));
             assert!(setups.iter().all(Setup::is_member));
             assert!(setups.iter().all(|setup| setup.node.replicas <= usize::from(nodes)));
             assert!(setups.iter().all(|setup| setup.node.seeds.len() == usize::from(nodes)));
             assert!(setups.iter().all(|setup| setup.node.gossip == GossipConfig::local()));
         }
-        let second = setup(1, 3, Path::new("/tmp/none")).unwrap();
+        let second = setup(1, 3, Path::new("/tmp/none"), SECRET).unwrap();
         assert_eq!(second.node.listen.resp.to_string(), "127.0.0.1:7479");
         assert_eq!(second.state_dir, Path::new("/tmp/none/1"));
     }

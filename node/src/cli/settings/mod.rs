@@ -18,6 +18,7 @@ mod units;
 pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
+pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
 pub(crate) use setup::Setup;
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
@@ -79,7 +80,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 pub(crate) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<&str> {
     let is_known = |name: &str| {
         name == "SHOAL_CONFIG"
-            || name == secret::VARIABLE
+            || name == SECRET_VARIABLE
             || SETTINGS.iter().any(|setting| setting.variable() == name)
     };
     environment.keys().map(String::as_str).filter(|name| !is_known(name)).collect()
