@@ -150,12 +150,12 @@ impl Operation {
         }
     }
 
-    /// The least that is on the owners once this was acknowledged: its own version, or the winning one.
+    /// The least that is on the owners once this was acknowledged: its own version. A version that superseded it may
+    /// stand on a single owner, whose write nobody acknowledged.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Rank> {
-        let Answer::Acknowledged { tag, superseded_by, .. } = self.answer else { return None };
-        let own = Rank { tag, dead: self.action == Action::Delete };
-        Some(superseded_by.map_or(own, |winner| own.max(Rank { tag: winner, dead: false })))
+        let Answer::Acknowledged { tag, .. } = self.answer else { return None };
+        Some(Rank { tag, dead: self.action == Action::Delete })
     }
 
     /// The tag it was given, if it was told.

@@ -82,6 +82,9 @@ pub(crate) async fn check_service(world: &World) -> Vec<Operation> {
     machine(number).spawn(service).await.unwrap_or_default()
 }
 
+/// Streams that stalled under faults take a few seconds to be given up.
+const READ_ALL_ATTEMPTS: u32 = 20;
+
 /// Reads every key at ALL, as users who want their owners brought up to date would: hints die with the coordinator that
 /// keeps them, and what they held is then found by read repair alone.
 pub(crate) async fn read_all_owners(world: &World) {
@@ -90,7 +93,14 @@ pub(crate) async fn read_all_owners(world: &World) {
     let reads = async move {
         for key in 0..client.world.options.keys {
             let node = usize::from(key) % client.world.cluster.size();
-            client.perform(node, KeyId(key), Action::Read, Consistency::All, SMALL_BYTES).await;
+            for _ in 0..READ_ALL_ATTEMPTS {
+                client.think().await;
+                let read =
+                    client.perform(node, KeyId(key), Action::Read, Consistency::All, SMALL_BYTES).await;
+                if read.reached().is_some() {
+                    break;
+                }
+            }
         }
     };
     _ = machine(number).spawn(reads).await;

@@ -6,6 +6,7 @@ use super::{
 };
 use clap::Args;
 use serde::Serialize;
+use shoal_client::Deleted;
 use shoal_proto::types::{Consistency, Key, MAX_VALUE_BYTES, Value};
 use std::{
     io::{self, Read as _},
@@ -93,11 +94,16 @@ enum Finding<'a> {
 impl Get {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = Key::new(self.key.clone())?;
-        let remote = Remote::connect(&self.target.node).await?;
-        let (value, outcome) = remote.get(key, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let found = remote.get(key).await?;
+        let value = found.value.as_ref().map(Value::as_bytes);
         if self.target.json {
-            output::json(&Answer { key: &self.key, finding: Finding::read(value.as_deref()), outcome })?;
-        } else if let Some(value) = &value {
+            output::json(&Answer {
+                key: &self.key,
+                finding: Finding::read(value),
+                outcome: found.outcome.into(),
+            })?;
+        } else if let Some(value) = value {
             output::write(value)?;
         }
         Ok(if value.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
@@ -111,8 +117,8 @@ impl Set {
             Some(text) => text.into_bytes(),
             None => read_input()?,
         })?;
-        let remote = Remote::connect(&self.target.node).await?;
-        let outcome = remote.set(key, value, self.ttl, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let outcome = remote.set(key, value, self.ttl).await?;
         if self.target.json {
             output::json(&Answer { key: &self.key, finding: Finding::Stored(true), outcome })?;
         } else {
@@ -125,10 +131,14 @@ impl Set {
 impl Del {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = Key::new(self.key.clone())?;
-        let remote = Remote::connect(&self.target.node).await?;
-        let (existed, outcome) = remote.delete(key, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let Deleted { existed, outcome } = remote.delete(key).await?;
         if self.target.json {
-            output::json(&Answer { key: &self.key, finding: Finding::Existed(existed), outcome })?;
+            output::json(&Answer {
+                key: &self.key,
+                finding: Finding::Existed(existed),
+                outcome: outcome.into(),
+            })?;
         } else {
             output::line(if existed { "deleted" } else { "there was no such key" })?;
         }

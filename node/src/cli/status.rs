@@ -1,7 +1,7 @@
 use super::{key_commands::Target, output, remote::Remote, settings::ByteSize};
 use clap::Args;
 use serde::Serialize;
-use shoal_proto::wire::admin::v1::{Local, Node, StatusResponse};
+use shoal_client::{LocalStatus, NodeStatus};
 use std::process::ExitCode;
 
 /// `shoal status`.
@@ -55,7 +55,7 @@ struct LocalReport {
 
 impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let status = Remote::connect(&self.target.node).await?.status().await?;
+        let status = Remote::connect(&self.target.node, None).await?.status().await?;
         let report = Report::from(&status);
         if self.target.json {
             output::json(&report)?
@@ -66,26 +66,26 @@ impl Status {
     }
 }
 
-impl<'a> From<&'a StatusResponse> for Report<'a> {
-    fn from(status: &'a StatusResponse) -> Self {
+impl<'a> From<&'a shoal_client::Status> for Report<'a> {
+    fn from(status: &'a shoal_client::Status) -> Self {
         Self {
             cluster: &status.cluster,
             cluster_id: format!("{:016x}", status.cluster_id),
             epoch: status.epoch,
-            phase: status.phase,
+            phase: status.phase.number(),
             vnodes: status.vnodes,
             replicas: status.replicas,
-            answered_by: &status.node_id,
+            answered_by: status.node_id.as_str(),
             nodes: status.nodes.iter().map(NodeReport::from).collect(),
-            local: LocalReport::from(status.local.unwrap_or_default()),
+            local: status.local.into(),
         }
     }
 }
 
-impl<'a> From<&'a Node> for NodeReport<'a> {
-    fn from(node: &'a Node) -> Self {
+impl<'a> From<&'a NodeStatus> for NodeReport<'a> {
+    fn from(node: &'a NodeStatus) -> Self {
         Self {
-            node_id: &node.node_id,
+            node_id: node.node_id.as_str(),
             generation: node.generation,
             state: match (node.live, node.ready) {
                 (false, _) => "down",
@@ -103,8 +103,8 @@ impl<'a> From<&'a Node> for NodeReport<'a> {
     }
 }
 
-impl From<Local> for LocalReport {
-    fn from(local: Local) -> Self {
+impl From<LocalStatus> for LocalReport {
+    fn from(local: LocalStatus) -> Self {
         let reads = local.hits + local.misses;
         Self {
             entries: local.entries,
@@ -172,38 +172,58 @@ fn about(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use shoal_client::{NodeId, Phase, Status};
+
+    fn node(live: bool, ready: bool, member: bool) -> NodeStatus {
+        NodeStatus {
+            node_id: NodeId::new("n1").unwrap(),
+            generation: 1,
+            zone: "a".into(),
+            member,
+            live,
+            ready,
+            owned_vnodes: 7,
+            resp_address: "h:1".into(),
+            http_address: "h:2".into(),
+            grpc_address: "h:3".into(),
+            gossip_address: "h:4".into(),
+        }
+    }
 
     #[test]
     fn a_report_tells_who_is_down_and_who_rebuilds() {
-        let node = |live, ready, member| Node { live, ready, member, ..Node::default() };
-        let state = |node: &Node| {
-            let report = NodeReport::from(node);
-            (report.state, report.role)
-        };
-        assert_eq!(state(&node(true, true, true)), ("up", "member"));
-        assert_eq!(state(&node(true, false, true)), ("rebuilding", "member"));
-        assert_eq!(state(&node(false, true, false)), ("down", "gateway"));
+        let row = |node| NodeReport::from(&node).row().join(" ");
+        assert_eq!(row(node(true, true, true)), "n1 up member a 7 h:1 h:2 h:3 1");
+        assert_eq!(row(node(true, false, true)), "n1 rebuilding member a 7 h:1 h:2 h:3 1");
+        assert_eq!(row(node(false, true, false)), "n1 down gateway a 7 h:1 h:2 h:3 1");
     }
 
     #[test]
     fn the_summary_tells_the_ring_and_the_share_of_the_node() {
-        let local =
-            Local { entries: 5, bytes: 1536, max_bytes: 1 << 30, hits: 3, misses: 1, ..Local::default() };
-        let mut status = StatusResponse {
-            node_id: "n1".into(),
+        let shares = LocalStatus {
+            entries: 5,
+            bytes: 1536,
+            max_bytes: 1 << 30,
+            hits: 3,
+            misses: 1,
+            ..Default::default()
+        };
+        let mut status = Status {
+            node_id: NodeId::new("n1").unwrap(),
             cluster: "shoal".into(),
+            cluster_id: 1,
             epoch: 2,
-            phase: 3,
+            phase: Phase::New,
             vnodes: 1024,
             replicas: 3,
-            local: Some(local),
-            ..StatusResponse::default()
+            nodes: Vec::new(),
+            local: shares,
         };
         let summary = Report::from(&status).summary();
         assert!(summary.contains("epoch 2 phase 3, 1024 vnodes x 3 replicas"), "{summary}");
         assert!(summary.contains("5 entries, 1.50 KiB of 1GiB, 75.0 % hits"), "{summary}");
         status.epoch = 0;
-        status.local = None;
+        status.local = LocalStatus::default();
         let summary = Report::from(&status).summary();
         assert!(summary.contains("no ring yet") && summary.contains("no reads"), "{summary}");
     }

@@ -35,6 +35,8 @@ const BACKOFF_HIGHEST: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_millis(20);
 /// A peer that lets operations expire and says nothing for this long is asked last.
 const SILENCE: Duration = Duration::from_secs(1);
+/// After this long its stream is given up for a new one: the old one may be waiting out a transport's backoff.
+const STALL: Duration = Duration::from_secs(3);
 /// Messages handed to the transport ahead of the wire.
 const MESSAGES_AHEAD: usize = 4;
 
@@ -173,6 +175,8 @@ enum LinkError {
     Rejected(String),
     #[error("closed by peer")]
     Closed,
+    #[error("nothing heard for {STALL:?} while operations expired")]
+    Stalled,
 }
 
 impl From<tonic::Status> for LinkError {
@@ -263,7 +267,7 @@ impl Driver {
             () = broken => LinkError::Closed,
             error = receive(inbound, &link, cluster, in_flight, heard) => error,
             error = transmit(&mut self.requests, outbound, in_flight) => error,
-            () = sweep(in_flight, heard, &link.target, cluster) => LinkError::Closed,
+            () = sweep(in_flight, heard, &link.target, cluster) => LinkError::Stalled,
         };
         self.link.up.store(false, Ordering::Release);
         self.cluster.observe_reachable(&self.link.target, false);
@@ -391,7 +395,7 @@ fn offer_record(link: &Link, cluster: &Cluster, now: Instant) {
     }
 }
 
-/// Ends operations whose deadline has passed.
+/// Ends operations whose deadline has passed. Returns when the stream has stalled.
 async fn sweep(
     in_flight: &Mutex<BTreeMap<u64, InFlight>>,
     heard: &Mutex<Instant>,
@@ -407,11 +411,16 @@ async fn sweep(
                 in_flight.iter().filter(|(_, f)| f.deadline <= now).map(|(id, _)| *id).collect();
             ids.into_iter().filter_map(|id| in_flight.remove(&id)).collect()
         };
-        if !expired.is_empty() && now.duration_since(*heard.lock()) > SILENCE {
+        let silence = now.duration_since(*heard.lock());
+        if !expired.is_empty() && silence > SILENCE {
             cluster.observe_reachable(target, false);
         }
+        let stalled = !expired.is_empty() && silence > STALL;
         for late in expired {
             late.done.call(Err(ReplicaError::Timeout));
+        }
+        if stalled {
+            return;
         }
     }
 }

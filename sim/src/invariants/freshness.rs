@@ -46,10 +46,11 @@ mod tests {
     }
 
     #[test]
-    fn of_a_superseded_write_the_winner_counts() {
+    fn of_a_superseded_write_its_own_version_counts() {
         let superseded = || write(1, 0..10, 5).superseded_by(9);
         assert_eq!(stale(vec![superseded(), hit(1, 11..12, 9)]), 0);
-        assert_eq!(stale(vec![superseded(), hit(1, 11..12, 5)]), 1);
+        assert_eq!(stale(vec![superseded(), hit(1, 11..12, 5)]), 0);
+        assert_eq!(stale(vec![superseded(), hit(1, 11..12, 4)]), 1);
     }
 
     #[test]
