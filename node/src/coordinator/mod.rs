@@ -16,11 +16,7 @@ impl Coordinator {
     }
 
     /// Answers a read at once if this node can alone; `None` when others must be asked (use [`Coordinator::get`]).
-    pub fn try_get(
-        &self,
-        _key: &Key,
-        _options: &RequestOptions,
-    ) -> Option<Result<GetReply, CoordinatorError>> {
+    pub fn try_get(&self, _key: &Key, _options: &RequestOptions) -> Option<Result<GetReply, CoordinatorError>> {
         None
     }
 
@@ -52,11 +48,7 @@ impl Coordinator {
     }
 
     /// Deletes a key. Defaults to QUORUM, and falls back to ONE with a flag when a quorum is out of reach.
-    pub async fn delete(
-        &self,
-        _key: Key,
-        _options: &RequestOptions,
-    ) -> Result<ExistedReply, CoordinatorError> {
+    pub async fn delete(&self, _key: Key, _options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
         Err(CoordinatorError::NotReady)
     }
 
