@@ -7,9 +7,9 @@
 //! ```
 //!
 //! - [`Parser`] and [`Writer`] are pure: bytes and requests, replies and bytes.
-//! - [`command`] knows every command: it turns a request into a [`Plan`](plan::Plan) for the coordinator, or answers it.
-//! - [`pipeline`] runs plans side by side and gives their answers back in order.
-//! - [`connection`] moves bytes between the socket and the above.
+//! - `command` knows every command: it turns a request into a plan for the coordinator, or answers it.
+//! - `pipeline` runs plans side by side and gives their answers back in order.
+//! - `connection` moves bytes between the socket and the above.
 
 mod answer;
 mod budget;

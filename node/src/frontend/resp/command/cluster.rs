@@ -6,7 +6,11 @@ use crate::{
     admin::{ClusterInfo, NodeAddress, SlotRange},
     frontend::resp::{request::Request, writer::Writer},
 };
-use std::{collections::BTreeMap, fmt::Write as _};
+use shoal_proto::types::NodeId;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 const SUBCOMMANDS: [&str; 6] = ["INFO", "KEYSLOT", "MYID", "NODES", "SHARDS", "SLOTS"];
 
@@ -74,7 +78,7 @@ fn shards(info: &dyn ClusterInfo, writer: &mut Writer<'_>) {
         writer.bulk(b"nodes");
         writer.array(owners.len());
         for (place, owner) in owners.iter().enumerate() {
-            let health = if live.contains(&owner.node_id.as_str().to_owned()) { "online" } else { "failed" };
+            let health = if live.contains(&owner.node_id) { "online" } else { "failed" };
             shard_node(owner, place == 0, health, writer);
         }
     }
@@ -121,7 +125,7 @@ fn nodes(info: &dyn ClusterInfo) -> String {
     let mut text = String::new();
     for (id, (node, slots)) in &lines {
         let myself = if node.node_id == me.node_id { "myself," } else { "" };
-        let up = node.node_id == me.node_id || live.contains(&node.node_id.as_str().to_owned());
+        let up = node.node_id == me.node_id || live.contains(&node.node_id);
         let (failed, link) = if up { ("", "connected") } else { (",fail", "disconnected") };
         let (host, port) = (&node.host, node.port);
         let _ =
@@ -145,7 +149,7 @@ fn summary(info: &dyn ClusterInfo) -> String {
     )
 }
 
-fn live_nodes(info: &dyn ClusterInfo) -> std::collections::BTreeSet<String> {
+fn live_nodes(info: &dyn ClusterInfo) -> BTreeSet<NodeId> {
     let status = info.status();
-    status.nodes.into_iter().filter(|node| node.live).map(|node| node.info.node_id.to_string()).collect()
+    status.nodes.into_iter().filter(|node| node.live).map(|node| node.info.node_id).collect()
 }

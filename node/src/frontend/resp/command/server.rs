@@ -80,8 +80,9 @@ struct Facts<'a> {
 }
 
 type Lines = Vec<(&'static str, String)>;
+type Section = (&'static str, fn(&Facts<'_>) -> Lines);
 
-const SECTIONS: [(&str, fn(&Facts<'_>) -> Lines); 7] = [
+const SECTIONS: [Section; 7] = [
     ("server", server_lines),
     ("clients", client_lines),
     ("memory", memory_lines),
