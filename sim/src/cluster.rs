@@ -9,6 +9,7 @@ use crate::{
     snapshot::Snapshot,
 };
 use madsim::{net::NetSim, runtime::Handle, task::NodeId as Machine, time::TimeHandle};
+use rand::{Rng, seq::SliceRandom};
 use shoal_membership::{
     Addresses, Env, Seed,
     config::GossipConfig,
@@ -93,7 +94,17 @@ impl Cluster {
         timeout(limit, all_ready).await.is_ok()
     }
 
-    /// Does one step of a fault, unless it is one of waiting.
+    /// All nodes in random order, but the owners of `key` first.
+    pub(crate) fn nodes_around(&self, key: KeyId, rng: &mut impl Rng) -> Vec<usize> {
+        let mut nodes = self.owners().remove(&key).unwrap_or_default();
+        nodes.shuffle(rng);
+        let mut others: Vec<usize> = (0..self.size()).filter(|node| !nodes.contains(node)).collect();
+        others.shuffle(rng);
+        nodes.extend(others);
+        nodes
+    }
+
+    /// Does one step of a fault to a node or the network.
     pub(crate) fn apply(&self, step: Step) {
         let handle = Handle::current();
         let net = NetSim::current();
@@ -114,7 +125,7 @@ impl Cluster {
                 }
             }
             Step::Weather(weather) => set_weather(weather),
-            Step::Wait(_) | Step::AwaitReady(_) => {}
+            Step::Write(_) | Step::Read(_) | Step::Wait(_) | Step::AwaitReady(_) => {}
         }
     }
 

@@ -26,11 +26,13 @@ pub enum FaultKind {
     Isolate,
     /// Messages of a coordinator are held back while another owner restarts, and arrive after it has.
     LateAcrossRestart,
+    /// A node restarts empty within reach of a co-owner that lags, and out of reach of the one that does not.
+    RestartApart,
 }
 
 impl FaultKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Restart,
         Self::Halves,
         Self::OneWay,
@@ -40,6 +42,7 @@ impl FaultKind {
         Self::Pause,
         Self::Isolate,
         Self::LateAcrossRestart,
+        Self::RestartApart,
     ];
 
     /// It concerns the network as a whole, and may go on while others come and go.
@@ -67,6 +70,7 @@ impl fmt::Display for FaultKind {
             Self::Pause => "pause",
             Self::Isolate => "isolate",
             Self::LateAcrossRestart => "late across restart",
+            Self::RestartApart => "restart apart",
         })
     }
 }
@@ -109,6 +113,10 @@ pub enum Step {
     },
     /// All streams of the node to peers end.
     BreakStreams(usize),
+    /// A client writes the key the fault is about through this node at QUORUM; nobody waits for it.
+    Write(usize),
+    /// A client reads it.
+    Read(usize),
     /// The network changes.
     Weather(Weather),
     /// Time passes.
@@ -132,12 +140,16 @@ pub struct Fault {
 const REBUILD: Duration = Duration::from_secs(20);
 
 impl Fault {
-    /// Draws a fault of this kind for a cluster of `size` nodes, at least three, whose network is otherwise `calm`.
+    /// Draws a fault of this kind. `nodes` are all of the cluster, at least three: first the owners of the key the fault
+    /// is about. The network is otherwise `calm`.
     #[must_use]
-    pub fn draw(kind: FaultKind, rng: &mut impl Rng, size: usize, calm: Weather) -> Self {
-        let mut nodes: Vec<usize> = (0..size).collect();
-        nodes.shuffle(rng);
-        let first = nodes[0];
+    pub fn draw(kind: FaultKind, rng: &mut impl Rng, mut nodes: Vec<usize>, calm: Weather) -> Self {
+        match kind {
+            FaultKind::LateAcrossRestart => return Self::late_across_restart(rng, &nodes),
+            FaultKind::RestartApart => return Self::restart_apart(rng, &nodes),
+            _ => nodes.shuffle(rng),
+        }
+        let (size, first) = (nodes.len(), nodes[0]);
         match kind {
             FaultKind::Restart => {
                 Self::new(kind, [first], [Step::Kill(first), wait(rng, 100, 8_000), Step::Start(first)])
@@ -171,23 +183,51 @@ impl Fault {
                 let links = both_ways(&links(&[first], &nodes[1..]));
                 Self::new(kind, [first], cut_for(&links, wait(rng, 1_000, 8_000)))
             }
-            FaultKind::LateAcrossRestart => {
-                let (coordinator, victim) = (nodes[0], nodes[1]);
-                let others = &nodes[2..];
-                let held_back = &others[..rng.random_range(1..=others.len())];
-                let links = links(&[coordinator], held_back);
-                let meanwhile = [
-                    wait(rng, 100, 1_500),
-                    Step::Kill(victim),
-                    wait(rng, 50, 1_000),
-                    Step::Start(victim),
-                    Step::AwaitReady(REBUILD),
-                    wait(rng, 10, 500),
-                ];
-                let hit = [&nodes[..2], held_back].concat();
-                Self::new(kind, hit, cut_for(&links, meanwhile))
-            }
+            FaultKind::LateAcrossRestart | FaultKind::RestartApart => unreachable!("drawn above"),
         }
+    }
+
+    /// A write counted on an owner before its empty restart and on another after it stands on one owner alone.
+    fn late_across_restart(rng: &mut impl Rng, nodes: &[usize]) -> Self {
+        let (victim, late, later) = (nodes[0], nodes[1], nodes[2]);
+        let coordinator = nodes.get(3).copied().unwrap_or(later);
+        let mut steps = vec![Step::Cut { from: coordinator, to: late }];
+        if coordinator != later {
+            steps.push(Step::Cut { from: coordinator, to: later });
+        }
+        steps.extend([
+            Step::Write(coordinator),
+            wait(rng, 20, 200),
+            Step::Write(coordinator),
+            wait(rng, 20, 100),
+        ]);
+        steps.extend([Step::Kill(victim), wait(rng, 1, 200), Step::Start(victim), Step::AwaitReady(REBUILD)]);
+        steps.push(Step::Mend { from: coordinator, to: late });
+        for _ in 0..3 {
+            steps.extend([wait(rng, 20, 400), Step::Read(victim), Step::Read(later)]);
+        }
+        if coordinator != later {
+            steps.push(Step::Mend { from: coordinator, to: later });
+        }
+        let hit = nodes.iter().copied().take(4);
+        Self::new(FaultKind::LateAcrossRestart, hit, steps)
+    }
+
+    /// A write that stood on the victim and one other owner: after the restart it stands on the other alone, and the
+    /// victim together with the third owner must not pretend to know better.
+    fn restart_apart(rng: &mut impl Rng, nodes: &[usize]) -> Self {
+        let (victim, holder, lagging) = (nodes[0], nodes[1], nodes[2]);
+        let rest: Vec<usize> = nodes.iter().copied().filter(|node| *node != lagging).collect();
+        let (around, between) = (both_ways(&links(&[lagging], &rest)), both_ways(&[(victim, holder)]));
+        let mut steps: Vec<Step> = cut(&around).collect();
+        steps.extend([wait(rng, 10, 200), Step::Write(victim), wait(rng, 50, 500), Step::Kill(victim)]);
+        steps.extend(cut(&between).chain(mend(&around)));
+        steps.extend([wait(rng, 10, 1_000), Step::Start(victim)]);
+        for _ in 0..4 {
+            steps.extend([wait(rng, 50, 800), Step::Read(victim), Step::Read(lagging)]);
+        }
+        steps.extend(mend(&between));
+        Self::new(FaultKind::RestartApart, nodes[..3].iter().copied(), steps)
     }
 
     fn new(
@@ -210,9 +250,15 @@ fn both_ways(links: &[Link]) -> Vec<Link> {
 }
 
 fn cut_for(links: &[Link], meanwhile: impl IntoIterator<Item = Step>) -> Vec<Step> {
-    let cut = links.iter().map(|(from, to)| Step::Cut { from: *from, to: *to });
-    let mend = links.iter().map(|(from, to)| Step::Mend { from: *from, to: *to });
-    cut.chain(meanwhile).chain(mend).collect()
+    cut(links).chain(meanwhile).chain(mend(links)).collect()
+}
+
+fn cut(links: &[Link]) -> impl Iterator<Item = Step> {
+    links.iter().map(|(from, to)| Step::Cut { from: *from, to: *to })
+}
+
+fn mend(links: &[Link]) -> impl Iterator<Item = Step> {
+    links.iter().map(|(from, to)| Step::Mend { from: *from, to: *to })
 }
 
 fn storm_for(storm: Weather, lasts: Step, calm: Weather) -> [Step; 3] {
@@ -257,7 +303,7 @@ mod tests {
         for round in 0..2_000 {
             let kind = FaultKind::ALL[round % FaultKind::ALL.len()];
             let size = 3 + round % 5;
-            let fault = Fault::draw(kind, &mut rng, size, CALM);
+            let fault = Fault::draw(kind, &mut rng, (0..size).collect(), CALM);
             assert!(!fault.nodes.is_empty() && fault.nodes.iter().all(|node| *node < size), "{fault:?}");
 
             let (mut dead, mut paused, mut cut, mut weather) =
@@ -271,7 +317,8 @@ mod tests {
                     Step::Cut { from, to } => from != to && cut.insert((from, to)),
                     Step::Mend { from, to } => cut.remove(&(from, to)),
                     Step::Weather(new) => std::mem::replace(&mut weather, new) != new,
-                    Step::BreakStreams(_) | Step::Wait(_) | Step::AwaitReady(_) => true,
+                    Step::BreakStreams(_) | Step::Write(_) | Step::Read(_) => true,
+                    Step::Wait(_) | Step::AwaitReady(_) => true,
                 };
                 assert!(applied, "{step:?} of {fault:?}");
                 assert!(dead.len() <= 1, "two nodes without memory: {fault:?}");
@@ -285,7 +332,7 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(3);
         for size in 3..=7 {
             for _ in 0..100 {
-                let fault = Fault::draw(FaultKind::Halves, &mut rng, size, CALM);
+                let fault = Fault::draw(FaultKind::Halves, &mut rng, (0..size).collect(), CALM);
                 assert!(2 * fault.nodes.len() < size, "{fault:?}");
             }
         }

@@ -1,15 +1,14 @@
 //! Injects faults, one after the other, until told to stop; what it began it always undoes.
 
 use crate::{
-    cluster::Cluster,
+    content::KeyId,
     evidence::Incident,
     fault::{Fault, FaultKind, Step},
-    history::SimTime,
-    journal::Journal,
-    options::Options,
+    history::{Action, SimTime},
+    workload::{self, World},
 };
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{sync::watch, time::sleep};
 
 /// How long nodes may take to become ready again before no further fault is added.
@@ -21,12 +20,8 @@ const RETRY_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Nemesis {
     /// What it may inject.
     pub(crate) kinds: Vec<FaultKind>,
-    /// The run.
-    pub(crate) options: Arc<Options>,
-    /// Its victims.
-    pub(crate) cluster: Arc<Cluster>,
-    /// Where faults are written down.
-    pub(crate) journal: Arc<Journal>,
+    /// The run, its victims, and where faults are written down.
+    pub(crate) world: World,
     /// Turns true when it must stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -34,14 +29,15 @@ pub(crate) struct Nemesis {
 impl Nemesis {
     /// Injects faults drawn from the stream named `lane` until told to stop.
     pub(crate) async fn run(mut self, lane: &'static str) {
-        let mut rng = self.options.stream(lane);
+        let mut rng = self.world.options.stream(lane);
         while let Some(kind) = self.kinds.choose(&mut rng).copied() {
-            self.wait(gap(&mut rng, self.options.fault_gap)).await;
+            self.wait(gap(&mut rng, self.world.options.fault_gap)).await;
             if *self.stop.borrow() {
                 return;
             }
-            let fault = Fault::draw(kind, &mut rng, self.cluster.size(), self.options.weather);
-            self.inject(fault).await;
+            let key = KeyId(rng.random_range(0..self.world.options.keys));
+            let nodes = self.world.cluster.nodes_around(key, &mut rng);
+            self.inject(Fault::draw(kind, &mut rng, nodes, self.world.options.weather), key).await;
             // Memory may be lost on one node at a time only.
             if !kind.is_weather() && !self.await_ready(RECOVERY).await {
                 return;
@@ -49,23 +45,25 @@ impl Nemesis {
         }
     }
 
-    async fn inject(&mut self, fault: Fault) {
-        let from = self.journal.now();
-        self.journal.trace(&format!("{fault:?}"));
+    async fn inject(&mut self, fault: Fault, key: KeyId) {
+        let from = self.world.journal.now();
+        self.world.journal.trace(&format!("{fault:?}"));
         tracing::info!(kind = %fault.kind, nodes = ?fault.nodes, "fault");
         for step in fault.steps {
             match step {
                 Step::Wait(duration) => self.wait(duration).await,
                 Step::AwaitReady(limit) => drop(self.await_ready(limit).await),
-                step => self.cluster.apply(step),
+                Step::Write(via) => workload::press(&self.world, via, key, Action::Write { ttl: None }),
+                Step::Read(via) => workload::press(&self.world, via, key, Action::Read),
+                step => self.world.cluster.apply(step),
             }
         }
-        let undone = self.journal.now();
+        let undone = self.world.journal.now();
         if fault.kind.takes_nodes_out() {
             self.await_ready(RECOVERY).await;
         }
-        let to = self.journal.now().max(settled(from, undone));
-        self.journal.incident(Incident { kind: fault.kind, nodes: fault.nodes, from, to });
+        let to = self.world.journal.now().max(settled(from, undone));
+        self.world.journal.incident(Incident { kind: fault.kind, nodes: fault.nodes, from, to });
     }
 
     /// Lets time pass, unless it is time to stop.
@@ -81,7 +79,7 @@ impl Nemesis {
         tokio::select! {
             biased;
             _ = self.stop.wait_for(|stop| *stop) => false,
-            ready = self.cluster.await_ready(limit) => ready,
+            ready = self.world.cluster.await_ready(limit) => ready,
         }
     }
 }

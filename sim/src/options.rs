@@ -139,7 +139,7 @@ impl Options {
             },
             ttl_max: Duration::from_millis(rng.random_range(1_000..=15_000)),
             think: lasts * u32::from(clients) / operations,
-            request_timeout: Duration::from_millis(rng.random_range(400..=1_500)),
+            request_timeout: Duration::from_millis(rng.random_range(400..=3_000)),
             read_patience: Duration::from_millis(rng.random_range(20..=100)),
             gossip_interval: Duration::from_millis(200),
             rebuild_patience: Duration::from_secs(10),

@@ -84,19 +84,15 @@ impl Phases {
         let (stop_tx, stop) = watch::channel(false);
         let (weather, trouble): (Vec<FaultKind>, Vec<FaultKind>) =
             self.options.faults.iter().partition(|kind| kind.is_weather());
-        let nemesis = |kinds| Nemesis {
-            kinds,
-            options: self.options.clone(),
-            cluster: self.cluster.clone(),
-            journal: self.journal.clone(),
-            stop: stop.clone(),
-        };
+        let world = self.world();
+        let nemesis = |kinds| Nemesis { kinds, world: world.clone(), stop: stop.clone() };
         let lanes =
             [tokio::spawn(nemesis(weather).run("weather")), tokio::spawn(nemesis(trouble).run("trouble"))];
-        join_all(workload::start(&self.world())).await;
+        join_all(workload::start(&world)).await;
         // Receivers outlive the lanes: they are held by `nemesis`.
         stop_tx.send_replace(true);
         join_all(lanes).await;
+        workload::pressed(&world).await;
     }
 
     async fn heal(&mut self) -> Snapshot {
@@ -154,6 +150,7 @@ impl Phases {
             cluster: self.cluster.clone(),
             journal: self.journal.clone(),
             budget: Arc::new(AtomicU32::new(self.options.operations)),
+            pressed: Arc::default(),
         }
     }
 

@@ -8,13 +8,14 @@ use crate::{
     options::Options,
     session::{Call, Session},
 };
+use futures::future::join_all;
 use madsim::{runtime::Handle, task::JoinHandle};
 use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
 use shoal_proto::types::Consistency;
 use std::{
     net::Ipv4Addr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -46,6 +47,28 @@ pub(crate) struct World {
     pub(crate) journal: Arc<Journal>,
     /// Calls that are left to be made.
     pub(crate) budget: Arc<AtomicU32>,
+    /// Calls that faults made.
+    pub(crate) pressed: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Numbers from here on belong to the callers that faults send.
+const FIRST_PRESSING: u16 = 100;
+
+/// Makes one call at QUORUM without waiting for it, by a client of its own.
+pub(crate) fn press(world: &World, via: usize, key: KeyId, action: Action) {
+    let mut pressed = world.pressed.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = FIRST_PRESSING + pressed.len() as u16;
+    let mut client = Client::new(number, world.clone());
+    let call = async move {
+        client.perform(via, key, action, Consistency::Quorum, SMALL_BYTES).await;
+    };
+    pressed.push(machine(number).spawn(call));
+}
+
+/// Waits for all calls that faults made.
+pub(crate) async fn pressed(world: &World) {
+    let calls = std::mem::take(&mut *world.pressed.lock().unwrap_or_else(PoisonError::into_inner));
+    join_all(calls).await;
 }
 
 /// Starts all clients. Each returns once the calls of the run are used up.
@@ -107,7 +130,8 @@ pub(crate) async fn read_all_owners(world: &World) {
 }
 
 fn machine(client: u16) -> madsim::runtime::NodeHandle {
-    let ip = Ipv4Addr::new(10, 0, 1, 1 + client as u8);
+    let [high, low] = client.to_be_bytes();
+    let ip = Ipv4Addr::new(10, 1, high, low);
     Handle::current().create_node().name(format!("client-{client}")).ip(ip.into()).build()
 }
 
