@@ -81,7 +81,8 @@ impl Draft {
 
     /// All preference lists laid end to end.
     pub(super) fn places(&self) -> Vec<u16> {
-        let rows = self.stretches.iter().flat_map(|stretch| std::iter::repeat_n(&stretch.now, stretch.vnodes));
+        let rows =
+            self.stretches.iter().flat_map(|stretch| std::iter::repeat_n(&stretch.now, stretch.vnodes));
         rows.flat_map(Row::preference_list).collect()
     }
 
@@ -111,15 +112,16 @@ impl Row {
         row
     }
 
-    /// Drops the owners that are too many for the row or for their zone, those with the greatest excess first.
+    /// Drops the owners that are too many for the row or for their zone, those with an excess first.
     fn fit(mut self, shares: &Shares, excess: &mut [f64]) -> Self {
         loop {
             let in_zone = |zone| self.owners.iter().filter(|owner| shares.zone(**owner) == zone).count();
             let too_long = self.owners.len() > shares.replicas;
-            let misfits =
-                (0..self.owners.len()).filter(|i| too_long || in_zone(shares.zone(self.owners[*i])) > shares.zone_cap);
-            let by_excess = |i: &usize| excess[usize::from(self.owners[*i])];
-            let Some(worst) = misfits.max_by(|a, b| by_excess(a).total_cmp(&by_excess(b))) else { break };
+            let misfits = (0..self.owners.len())
+                .filter(|i| too_long || in_zone(shares.zone(self.owners[*i])) > shares.zone_cap);
+            // Of several with an excess always the same: neighbouring rows should stay alike.
+            let lack = |i: &usize| -excess[usize::from(self.owners[*i])].min(0.0);
+            let Some(worst) = misfits.min_by(|a, b| lack(a).total_cmp(&lack(b))) else { break };
             excess[usize::from(self.owners.remove(worst))] -= 1.0;
         }
         self.owners.resize(shares.replicas, shares.vacant());

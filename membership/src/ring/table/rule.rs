@@ -10,6 +10,8 @@ pub(super) trait Rule {
     fn shift(&self, row: &Row, from: u16, to: u16) -> Option<Row>;
     /// What it costs, per vnode, that a row is `now` what it was not `before`. Never negative.
     fn cost(&self, before: &Row, now: &Row) -> i64;
+    /// What it may cost per vnode to bring a member within its bounds to its best.
+    fn fair_price(&self) -> i64;
 }
 
 /// Members hold the vnodes they own. Data that has to move is what it costs.
@@ -27,13 +29,18 @@ impl Rule for Owners<'_> {
         if row.owners.contains(&to) {
             return None;
         }
-        let others = row.owners.iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
+        let others =
+            row.owners.iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
         if others.count() < self.shares.zone_cap { row.replace(from, to) } else { None }
     }
 
     fn cost(&self, before: &Row, now: &Row) -> i64 {
         let vacant = self.shares.vacant();
         now.owners.iter().filter(|owner| **owner != vacant && !before.owners.contains(owner)).count() as i64
+    }
+
+    fn fair_price(&self) -> i64 {
+        1
     }
 }
 
@@ -54,5 +61,9 @@ impl Rule for Firsts {
 
     fn cost(&self, before: &Row, now: &Row) -> i64 {
         (before.owners == now.owners && before.first != now.first).into()
+    }
+
+    fn fair_price(&self) -> i64 {
+        0
     }
 }
