@@ -54,13 +54,7 @@ mod tests {
     fn slots_are_those_of_redis_cluster() {
         // The specification's own test vector, and keys checked with CLUSTER KEYSLOT.
         assert_eq!(crc16::State::<crc16::XMODEM>::calculate(b"123456789"), 0x31C3);
-        for (key, expected) in [
-            ("", 0),
-            ("foo", 12_182),
-            ("{user1000}.following", 3_443),
-            ("foo{}{bar}", 8_363),
-            ("foo{{bar}}zap", 4_015),
-        ] {
+        for (key, expected) in [("", 0), ("foo", 12_182), ("{user1000}.following", 3_443), ("foo{}{bar}", 8_363), ("foo{{bar}}zap", 4_015)] {
             assert_eq!(slot(key.as_bytes()), expected, "{key}");
         }
         assert_eq!(slot(b"{user1000}.followers"), slot(b"user1000"));

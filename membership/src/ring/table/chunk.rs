@@ -14,8 +14,14 @@ pub(super) struct Chunk {
 /// Of the chunks from a member with an excess to one with too little, at most `price` per vnode and never beyond what
 /// the two have to settle, the one that leaves the table least torn. Where many give to many, those who take are
 /// served one after the other: trying all pairs takes long and does not find much better.
-pub(super) fn best_chunk(stretches: &[Stretch], excess: &[i64], rule: &impl Rule, price: i64) -> Option<Chunk> {
-    let mut takers: Vec<u16> = (0..excess.len() as u16).filter(|member| excess[usize::from(*member)] < 0).collect();
+pub(super) fn best_chunk(
+    stretches: &[Stretch],
+    excess: &[i64],
+    rule: &impl Rule,
+    price: i64,
+) -> Option<Chunk> {
+    let mut takers: Vec<u16> =
+        (0..excess.len() as u16).filter(|member| excess[usize::from(*member)] < 0).collect();
     takers.sort_by_key(|member| excess[usize::from(*member)]);
     let givers = excess.iter().filter(|excess| **excess > 0).count();
     let together = if givers < takers.len() { takers.len() } else { 1 };
@@ -35,7 +41,8 @@ fn best_chunk_to(
         let end = start + stretch.vnodes;
         for from in rule.holders(&stretch.now).iter().copied().filter(|from| excess[usize::from(*from)] > 0) {
             for to in takers.iter().copied() {
-                let deal = Deal { from, to, gives: excess[usize::from(from)], takes: -excess[usize::from(to)] };
+                let deal =
+                    Deal { from, to, gives: excess[usize::from(from)], takes: -excess[usize::from(to)] };
                 search.grow(&deal, anchor, Direction::Forwards(start));
                 search.grow(&deal, anchor, Direction::Backwards(end));
             }
