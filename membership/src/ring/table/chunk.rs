@@ -11,17 +11,31 @@ pub(super) struct Chunk {
     pub(super) vnodes: Range<usize>,
 }
 
-/// Of all chunks from a member with an excess to one with too little, at most `price` per vnode and never beyond what
-/// the two have to settle, the one that leaves the table least torn.
+/// Of the chunks from a member with an excess to one with too little, at most `price` per vnode and never beyond what
+/// the two have to settle, the one that leaves the table least torn. Where many give to many, those who take are
+/// served one after the other: trying all pairs takes long and does not find much better.
 pub(super) fn best_chunk(
     stretches: &[Stretch],
     excess: &[i64],
     rule: &impl Rule,
     price: i64,
 ) -> Option<Chunk> {
-    let mut search = Search { stretches, rule, price, best: None };
-    let takers: Vec<u16> =
+    let mut takers: Vec<u16> =
         (0..excess.len() as u16).filter(|member| excess[usize::from(*member)] < 0).collect();
+    takers.sort_by_key(|member| excess[usize::from(*member)]);
+    let givers = excess.iter().filter(|excess| **excess > 0).count();
+    let together = if givers < takers.len() { takers.len() } else { 1 };
+    takers.chunks(together).find_map(|takers| best_chunk_to(takers, stretches, excess, rule, price))
+}
+
+fn best_chunk_to(
+    takers: &[u16],
+    stretches: &[Stretch],
+    excess: &[i64],
+    rule: &impl Rule,
+    price: i64,
+) -> Option<Chunk> {
+    let mut search = Search { stretches, rule, price, best: None };
     let mut start = 0;
     for (anchor, stretch) in stretches.iter().enumerate() {
         let end = start + stretch.vnodes;

@@ -2,13 +2,14 @@
 
 use super::{rule::Rule, shares::Shares};
 use shoal_proto::types::MAX_REPLICAS;
-use smallvec::SmallVec;
 use std::ops::Range;
 
 /// The owners of a vnode, ascending, and which of them comes first. What a row lacks are vacancies at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
-    pub(super) owners: SmallVec<[u16; MAX_REPLICAS]>,
+    // A plain array, because the search copies rows all the time.
+    places: [u16; MAX_REPLICAS],
+    replicas: usize,
     pub(super) first: u16,
 }
 
@@ -30,14 +31,16 @@ pub(super) struct Draft {
 impl Draft {
     /// A draft of rows with these owners, in order of preference. Owners that may not stay give way to vacancies.
     pub(super) fn new(rows: impl Iterator<Item = Vec<u16>>, shares: &Shares) -> Self {
-        let rows: Vec<Row> = rows.map(|owners| Row::new(&owners, shares.vacant())).collect();
+        let rows: Vec<Row> = rows
+            .map(|owners| Row::new(&owners, owners.first().copied().unwrap_or(shares.vacant())))
+            .collect();
         let mut excess: Vec<f64> = shares.targets.iter().map(|target| -target).collect();
-        for owner in rows.iter().flat_map(|row| &row.owners) {
+        for owner in rows.iter().flat_map(Row::owners) {
             excess[usize::from(*owner)] += 1.0;
         }
         let mut stretches: Vec<Stretch> = Vec::new();
         for before in rows {
-            let now = before.clone().fit(shares, &mut excess);
+            let now = before.fit(shares, &mut excess);
             match stretches.last_mut() {
                 Some(last) if last.before == before && last.now == now => last.vnodes += 1,
                 _ => stretches.push(Stretch { vnodes: 1, before, now }),
@@ -106,46 +109,60 @@ impl Draft {
 }
 
 impl Row {
-    fn new(owners: &[u16], vacant: u16) -> Self {
-        let mut row = Self { owners: owners.into(), first: owners.first().copied().unwrap_or(vacant) };
-        row.owners.sort_unstable();
+    /// A row of no more than [`MAX_REPLICAS`] owners.
+    fn new(owners: &[u16], first: u16) -> Self {
+        let mut row = Self { places: [u16::MAX; MAX_REPLICAS], replicas: owners.len(), first };
+        for (place, owner) in row.places.iter_mut().zip(owners) {
+            *place = *owner;
+        }
+        row.places.sort_unstable();
         row
     }
 
-    /// Drops the owners that are too many for the row or for their zone, those with the greatest excess first.
-    fn fit(mut self, shares: &Shares, excess: &mut [f64]) -> Self {
+    /// The owners, ascending, and then the vacancies.
+    pub(super) fn owners(&self) -> &[u16] {
+        &self.places[..self.replicas]
+    }
+
+    /// Drops the owners that are too many for the row or for their zone, those with an excess first.
+    fn fit(&self, shares: &Shares, excess: &mut [f64]) -> Self {
+        let mut owners = self.owners().to_vec();
         loop {
-            let in_zone = |zone| self.owners.iter().filter(|owner| shares.zone(**owner) == zone).count();
-            let too_long = self.owners.len() > shares.replicas;
-            let misfits = (0..self.owners.len())
-                .filter(|i| too_long || in_zone(shares.zone(self.owners[*i])) > shares.zone_cap);
-            let by_excess = |i: &usize| excess[usize::from(self.owners[*i])];
-            let Some(worst) = misfits.max_by(|a, b| by_excess(a).total_cmp(&by_excess(b))) else { break };
-            excess[usize::from(self.owners.remove(worst))] -= 1.0;
+            let in_zone = |zone| owners.iter().filter(|owner| shares.zone(**owner) == zone).count();
+            let too_long = owners.len() > shares.replicas;
+            let misfits =
+                (0..owners.len()).filter(|i| too_long || in_zone(shares.zone(owners[*i])) > shares.zone_cap);
+            // Of several with an excess always the same: neighbouring rows should stay alike.
+            let lack = |i: &usize| -excess[usize::from(owners[*i])].min(0.0);
+            let Some(worst) = misfits.min_by(|a, b| lack(a).total_cmp(&lack(b))) else { break };
+            excess[usize::from(owners.remove(worst))] -= 1.0;
         }
-        self.owners.resize(shares.replicas, shares.vacant());
-        if !self.owners.contains(&self.first) {
-            self.first = shares.vacant();
-        }
-        self
+        let first = if owners.contains(&self.first) { self.first } else { shares.vacant() };
+        owners.resize(shares.replicas, shares.vacant());
+        Self::new(&owners, first)
     }
 
     /// This row with `to` in the place of `from`.
     pub(super) fn replace(&self, from: u16, to: u16) -> Option<Self> {
-        let mut row = self.clone();
-        let place = row.owners.iter().position(|owner| *owner == from)?;
-        row.owners[place] = to;
-        row.owners.sort_unstable();
+        let mut row = *self;
+        let place = self.owners().iter().position(|owner| *owner == from)?;
+        row.places[place] = to;
+        row.places.sort_unstable();
         if row.first == from {
             row.first = to;
         }
         Some(row)
     }
 
+    /// This row with another owner as its first.
+    pub(super) fn led_by(&self, first: u16) -> Self {
+        Self { first, ..*self }
+    }
+
     /// The owners in a circle, beginning with the first: so those who come second are as balanced as those who come
     /// first, and an owner keeps its place when its neighbours do.
     fn preference_list(&self) -> impl Iterator<Item = u16> {
-        let start = self.owners.iter().position(|owner| *owner == self.first).unwrap_or_default();
-        self.owners.iter().cycle().skip(start).take(self.owners.len()).copied()
+        let start = self.owners().iter().position(|owner| *owner == self.first).unwrap_or_default();
+        self.owners().iter().cycle().skip(start).take(self.replicas).copied()
     }
 }

@@ -3,14 +3,15 @@
 //! What it wants, the most important first:
 //!
 //! 1. every vnode has distinct owners, not too many of them in one zone;
-//! 2. members hold what their capacity entitles them to (see [`targets`]), to the vnode;
-//! 3. a change moves as few replicas as that allows: usually just what the members that gain are to gain;
+//! 2. members hold what their capacity entitles them to (see [`targets`]), within 3 % or a vnode;
+//! 3. a change moves as few replicas as that allows: mostly just what the members that gain are to gain;
 //! 4. neighbouring vnodes look alike, so that clients see few slot ranges;
 //! 5. every member comes first in its part of the vnodes it owns.
 //!
 //! ```text
-//! previous table -> Draft -> balance(owners) -> balance(firsts) -> OwnerTable
-//!                    members -> Shares ^
+//! previous table -> Draft -> balance owners -> balance firsts -> OwnerTable
+//!                              ^                 ^
+//!        members -> Shares -> Targets           Targets
 //! ```
 //!
 //! Equal inputs give equal tables: there is no randomness in it. The table is data that travels in the ring record and
@@ -29,7 +30,7 @@ mod tests;
 use balance::balance;
 use draft::Draft;
 use rule::{Firsts, Owners};
-use shares::{Shares, round_near};
+use shares::{Shares, Targets};
 use shoal_proto::types::{InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, OwnerTable};
 pub use slots::{OwnedSlots, slot_ranges};
 
@@ -67,7 +68,16 @@ pub fn found(members: &[Member], replicas: usize, vnodes: u16) -> Result<OwnerTa
     if !vnodes.is_power_of_two() || u32::from(vnodes) > MAX_VNODES {
         return Err(InvalidRecord::Vnodes(vnodes.into()).into());
     }
-    lay_out(members, replicas, (0..vnodes).map(|_| Vec::new()))
+    let mut count = replicas.max(1).min(members.len());
+    let mut table = lay_out(&members[..count], replicas, (0..vnodes).map(|_| Vec::new()))?;
+    // Growing mixes the members. Laid out at once, the ranges would be longer still, but each member would share its
+    // vnodes with few others: they alone would take its load when it dies, and a later leave would have to move more
+    // than the leaver's share because those who may not take a vnode are the ones that lack some.
+    while count < members.len() {
+        count = members.len().min(count + count.div_ceil(4));
+        table = lay_out(&members[..count], replicas, table.rows().map(<[u16]>::to_vec))?;
+    }
+    Ok(table)
 }
 
 /// The table for `members` and `replicas` that differs least from the previous one.
@@ -102,8 +112,8 @@ pub fn places(before: &[Member], after: &[Member]) -> Vec<Option<u16>> {
     before.iter().map(place).collect()
 }
 
-/// The zone-feasible target of each member in vnodes, which tables meet to within one vnode: its fair share by capacity
-/// as far as one replica per vnode and the zones allow it.
+/// The zone-feasible target of each member in vnodes, which tables meet within 3 % or a vnode: its fair share by
+/// capacity as far as one replica per vnode and the zones allow it.
 ///
 /// # Errors
 /// Those of [`found`].
@@ -135,18 +145,14 @@ fn lay_out(
     let mut draft = Draft::new(rows, &shares);
 
     let owners = Owners { shares: &shares };
-    let held = shares.round(&draft.holdings(&owners));
-    balance(&mut draft, &owners, &held);
+    let held = draft.holdings(&owners);
+    balance(&mut draft, &owners, &Targets::new(&shares.targets, &held, vnodes * shares.replicas));
 
     let firsts = Firsts { vacant: shares.vacant() };
-    let ideals: Vec<f64> = held.iter().map(|held| *held as f64 / shares.replicas as f64).collect();
-    let nearest = round_near(&ideals, &draft.holdings(&firsts), vnodes);
-    let most: Vec<usize> = ideals.iter().map(|ideal| ideal.ceil() as usize).collect();
-    let least: Vec<usize> = ideals.iter().map(|ideal| ideal.floor() as usize).collect();
-    // Members that share few rows cannot meet every rounding, but there is always one that they can.
-    for targets in [nearest, most, least] {
-        balance(&mut draft, &firsts, &targets);
-    }
+    let ideals: Vec<f64> =
+        draft.holdings(&owners).iter().map(|held| *held as f64 / shares.replicas as f64).collect();
+    let held = draft.holdings(&firsts);
+    balance(&mut draft, &firsts, &Targets::new(&ideals, &held, vnodes));
 
     Ok(OwnerTable::new(shares.replicas, draft.places())?)
 }

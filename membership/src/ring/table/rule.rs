@@ -10,6 +10,8 @@ pub(super) trait Rule {
     fn shift(&self, row: &Row, from: u16, to: u16) -> Option<Row>;
     /// What it costs, per vnode, that a row is `now` what it was not `before`. Never negative.
     fn cost(&self, before: &Row, now: &Row) -> i64;
+    /// What it may cost per vnode to bring a member within its bounds to its best.
+    fn fair_price(&self) -> i64;
 }
 
 /// Members hold the vnodes they own. Data that has to move is what it costs.
@@ -19,22 +21,27 @@ pub(super) struct Owners<'a> {
 
 impl Rule for Owners<'_> {
     fn holders<'a>(&self, row: &'a Row) -> &'a [u16] {
-        &row.owners
+        row.owners()
     }
 
     fn shift(&self, row: &Row, from: u16, to: u16) -> Option<Row> {
         let zone = self.shares.zone(to)?;
-        if row.owners.contains(&to) {
+        if row.owners().contains(&to) {
             return None;
         }
         let others =
-            row.owners.iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
+            row.owners().iter().filter(|owner| **owner != from && self.shares.zone(**owner) == Some(zone));
         if others.count() < self.shares.zone_cap { row.replace(from, to) } else { None }
     }
 
     fn cost(&self, before: &Row, now: &Row) -> i64 {
         let vacant = self.shares.vacant();
-        now.owners.iter().filter(|owner| **owner != vacant && !before.owners.contains(owner)).count() as i64
+        now.owners().iter().filter(|owner| **owner != vacant && !before.owners().contains(owner)).count()
+            as i64
+    }
+
+    fn fair_price(&self) -> i64 {
+        1
     }
 }
 
@@ -49,11 +56,15 @@ impl Rule for Firsts {
     }
 
     fn shift(&self, row: &Row, from: u16, to: u16) -> Option<Row> {
-        let may = row.first == from && from != to && to != self.vacant && row.owners.contains(&to);
-        may.then(|| Row { first: to, ..row.clone() })
+        let may = row.first == from && from != to && to != self.vacant && row.owners().contains(&to);
+        may.then(|| row.led_by(to))
     }
 
     fn cost(&self, before: &Row, now: &Row) -> i64 {
-        (before.owners == now.owners && before.first != now.first).into()
+        (before.owners() == now.owners() && before.first != now.first).into()
+    }
+
+    fn fair_price(&self) -> i64 {
+        0
     }
 }

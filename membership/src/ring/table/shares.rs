@@ -3,6 +3,10 @@
 use shoal_proto::types::Member;
 use std::collections::BTreeMap;
 
+/// How far a member's holdings may stray from its ideal where more than that would have to move otherwise. It is a
+/// vnode at least.
+const TOLERANCE: f64 = 0.03;
+
 /// What placement needs to know of the members.
 #[derive(Debug)]
 pub(super) struct Shares {
@@ -64,50 +68,60 @@ impl Shares {
     pub(super) fn zone(&self, member: u16) -> Option<usize> {
         self.zones.get(usize::from(member)).copied()
     }
-
-    /// The targets in whole vnodes, of all roundings a near one to what members hold `now`. Zones are rounded before
-    /// members, so that none exceeds its limit.
-    pub(super) fn round(&self, now: &[usize]) -> Vec<usize> {
-        let count = self.zones.iter().max().map_or(0, |last| last + 1);
-        let (mut ideals, mut held) = (vec![0.0; count], vec![0; count]);
-        for (member, zone) in self.zones.iter().enumerate() {
-            ideals[*zone] += self.targets[member];
-            held[*zone] += now[member];
-        }
-        let total = snap(self.targets.iter().sum()) as usize;
-        let ideals: Vec<f64> = ideals.into_iter().map(snap).collect();
-        let mut whole = vec![0; self.targets.len()];
-        for (zone, total) in round_near(&ideals, &held, total).into_iter().enumerate() {
-            let inside: Vec<usize> = (0..whole.len()).filter(|member| self.zones[*member] == zone).collect();
-            let ideals: Vec<f64> = inside.iter().map(|member| self.targets[*member]).collect();
-            let held: Vec<usize> = inside.iter().map(|member| now[*member]).collect();
-            for (member, target) in inside.into_iter().zip(round_near(&ideals, &held, total)) {
-                whole[member] = target;
-            }
-        }
-        whole
-    }
 }
 
-/// Each ideal rounded up or down, with the sum `total` and as near to `now` as that allows. The ideals sum to `total`
-/// give or take a rounding.
-pub(super) fn round_near(ideals: &[f64], now: &[usize], total: usize) -> Vec<usize> {
-    let nearest = |(ideal, now): (&f64, &usize)| (*now).clamp(ideal.floor() as usize, ideal.ceil() as usize);
-    let mut whole: Vec<usize> = ideals.iter().zip(now).map(nearest).collect();
-    let sum: usize = whole.iter().sum();
-    let lower = sum > total;
-    let excess = |i: usize| whole[i] as f64 - ideals[i];
-    let mut movable: Vec<usize> =
-        (0..whole.len()).filter(|i| if lower { excess(*i) > 0.0 } else { excess(*i) < 0.0 }).collect();
-    // One vnode more for a member that changes anyway is cheaper than a change for one that need not.
-    movable.sort_by(|a, b| {
-        let unchanged = |i: usize| whole[i] == now[i];
-        unchanged(*a).cmp(&unchanged(*b)).then(excess(*b).abs().total_cmp(&excess(*a).abs()))
-    });
-    for i in movable.into_iter().take(sum.abs_diff(total)) {
-        if lower { whole[i] -= 1 } else { whole[i] += 1 }
+/// How many vnodes members should hold: what they hold already where that is near their ideal.
+#[derive(Debug)]
+pub(super) struct Targets {
+    /// At least this many.
+    pub(super) least: Vec<usize>,
+    /// At best as many as this.
+    pub(super) best: Vec<usize>,
+    /// At most this many.
+    pub(super) most: Vec<usize>,
+}
+
+impl Targets {
+    /// Targets for members who hold this many of `total` vnodes `now`.
+    pub(super) fn new(ideals: &[f64], now: &[usize], total: usize) -> Self {
+        let least: Vec<usize> = ideals
+            .iter()
+            .map(|ideal| ideal.floor().min((ideal * (1.0 - TOLERANCE)).ceil()) as usize)
+            .collect();
+        let most: Vec<usize> = ideals
+            .iter()
+            .map(|ideal| ideal.ceil().max((ideal * (1.0 + TOLERANCE)).floor()) as usize)
+            .collect();
+        let start = |i: usize| match (least[i]..=most[i]).contains(&now[i]) {
+            true => now[i],
+            false => now[i].clamp(ideals[i].floor() as usize, ideals[i].ceil() as usize),
+        };
+        let mut best: Vec<usize> = (0..ideals.len()).map(start).collect();
+        let mut sum: usize = best.iter().sum();
+        // What has to move anyway goes from those furthest above their ideal or to those furthest below.
+        while sum != total {
+            let excess = |i: &usize| best[*i] as f64 - ideals[*i];
+            let members = 0..best.len();
+            if sum > total {
+                let Some(i) =
+                    members.filter(|i| best[*i] > least[*i]).max_by(|a, b| excess(a).total_cmp(&excess(b)))
+                else {
+                    break;
+                };
+                best[i] -= 1;
+                sum -= 1;
+            } else {
+                let Some(i) =
+                    members.filter(|i| best[*i] < most[*i]).min_by(|a, b| excess(a).total_cmp(&excess(b)))
+                else {
+                    break;
+                };
+                best[i] += 1;
+                sum += 1;
+            }
+        }
+        Self { least, best, most }
     }
-    whole
 }
 
 /// The smallest cap that lets `replicas` owners stand in zones of these sizes: `ceil(replicas / zones)`, and more only
