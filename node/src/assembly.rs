@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long stopping may take before what still runs is dropped.
 const STOP: Duration = Duration::from_secs(5);
+/// A new node counts its starts from the time of the first, in steps as coarse as no two starts can follow each other.
+const GENERATION_MILLIS: u64 = 250;
 /// How often expired entries are reclaimed, and how many at most.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 const EXPIRE_BUDGET: usize = 20_000;
@@ -136,7 +138,7 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
-        let hints = Arc::new(Hints::new(hint_bytes(&config), metrics.clone()));
+        let hints = Arc::new(Hints::new(limits::HINT_BYTES_PER_TARGET, hint_bytes(&config), metrics.clone()));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
@@ -264,7 +266,9 @@ fn next_incarnation(config: &NodeConfig, env: &Env) -> Result<NodeState, NodeErr
     let node_id = config.node_id.clone();
     let mut state = env.state.load()?.unwrap_or(NodeState {
         node_id: node_id.clone(),
-        generation: 0,
+        // Not zero: a node that lost its state file must not take a generation it had before, under which its empty
+        // memory would be believed.
+        generation: env.wall.now().0 / GENERATION_MILLIS,
         record: None,
         promised: None,
         accepted: None,
@@ -302,10 +306,9 @@ fn gossip_settings(config: &NodeConfig) -> Result<GossipSettings, NodeError> {
     })
 }
 
-/// Hints for one target: bounded absolutely and as a share of memory.
+/// What all hints together may take.
 fn hint_bytes(config: &NodeConfig) -> usize {
-    let share = usize::try_from(config.max_memory / limits::HINT_MEMORY_DIVISOR).unwrap_or(usize::MAX);
-    share.min(limits::HINT_BYTES_PER_TARGET)
+    usize::try_from(config.max_memory / limits::HINT_MEMORY_DIVISOR).unwrap_or(usize::MAX)
 }
 
 async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {

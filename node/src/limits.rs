@@ -49,9 +49,12 @@ pub const RESP_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 /// Commands of one connection that run at the same time.
 pub const RESP_BATCH: usize = 1_024;
 
+/// The longest a request may ask to wait.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Bytes of hints kept for one target.
 pub const HINT_BYTES_PER_TARGET: usize = 128 * 1024 * 1024;
-/// Hints for one target may take this part of memory: one in so many bytes.
+/// All hints together may take this part of memory: one in so many bytes.
 pub const HINT_MEMORY_DIVISOR: u64 = 10;
 /// Hints being replayed to one target at once.
 pub const HINTS_IN_FLIGHT: usize = 8;

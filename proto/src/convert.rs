@@ -313,13 +313,14 @@ impl From<ReplicaOp> for replica::request::Op {
                     vnodes: vnodes_to_wire(vnodes),
                 })
             }
-            ReplicaOp::RebuildPull { node, generation, vnodes, after, max_bytes } => {
+            ReplicaOp::RebuildPull { node, generation, vnodes, after, max_bytes, source_generation } => {
                 Self::RebuildPull(replica::RebuildPull {
                     node_id: node.to_string(),
                     generation,
                     vnodes: vnodes_to_wire(vnodes),
                     after: after.map(Into::into),
                     max_bytes,
+                    source_generation,
                 })
             }
             ReplicaOp::RingPrepare { epoch, ballot, voters } => {
@@ -369,6 +370,7 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
                 vnodes: vnodes(pull.vnodes)?,
                 after: pull.after.map(TryInto::try_into).transpose()?,
                 max_bytes: pull.max_bytes,
+                source_generation: pull.source_generation,
             },
             Op::RingPrepare(prepare) => Self::RingPrepare {
                 epoch: prepare.epoch,

@@ -10,10 +10,11 @@ use crate::{
     mutant,
     replica::{Done, ReplicaRequest, Replicas},
 };
+use bytes::Bytes;
 use parking_lot::Mutex;
 use shoal_membership::Cluster;
 use shoal_proto::types::{
-    Cause, Consistency, Key, NodeId, Refusal, ReplicaAnswer, ReplicaOp, Stamped, UnixMillis, Version,
+    Cause, Consistency, Key, NodeId, Refusal, ReplicaAnswer, ReplicaOp, Stamped, UnixMillis, Value, Version,
     WriterId,
 };
 use std::{collections::BTreeMap, ops::Bound, sync::Arc, time::Duration};
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 const ROUND: Duration = Duration::from_millis(100);
 /// How long one replayed hint may take.
 const REPLAY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Batches of which nothing was answered before a target is left alone for this round.
+const UNANSWERED_BATCHES: u32 = 3;
 /// What a hint costs beside its key and value.
 const OVERHEAD: usize = 128;
 
@@ -31,8 +34,9 @@ const OVERHEAD: usize = 128;
 pub struct Hints {
     // Held for one map operation; never across an await.
     targets: Mutex<BTreeMap<NodeId, Target>>,
-    /// Bytes kept for one target.
+    /// Bytes kept for one target, and for all together.
     bytes_per_target: usize,
+    bytes: usize,
     metrics: Arc<Metrics>,
 }
 
@@ -56,21 +60,25 @@ impl Hint {
 impl Hints {
     /// No hints yet.
     #[must_use]
-    pub fn new(bytes_per_target: usize, metrics: Arc<Metrics>) -> Self {
-        Self { targets: Mutex::default(), bytes_per_target, metrics }
+    pub fn new(bytes_per_target: usize, bytes: usize, metrics: Arc<Metrics>) -> Self {
+        Self { targets: Mutex::default(), bytes_per_target, bytes, metrics }
     }
 
     /// Keeps `entry` for `target`. When that would exceed the bound it is dropped and counted: read repair must find it.
-    pub fn store(&self, target: &NodeId, key: Key, entry: Stamped) {
+    pub fn store(&self, target: &NodeId, key: &Key, entry: &Stamped) {
+        // Copied: both are slices of whatever buffer the request came in, which a hint would keep alive for minutes.
+        let Some((key, entry)) = detached(key, entry) else { return };
         let mut targets = self.targets.lock();
+        let total: usize = targets.values().map(|target| target.bytes).sum();
         let target = targets.entry(target.clone()).or_default();
         let older = target.hints.get(&key).map(|hint| (hint.entry.version(), hint.bytes(&key)));
         if older.is_some_and(|(version, _)| version >= entry.version()) {
             return;
         }
         let hint = Hint { entry, stored: Instant::now() };
-        let bytes = target.bytes - older.map_or(0, |(_, bytes)| bytes) + hint.bytes(&key);
-        if bytes > self.bytes_per_target {
+        let replaced = older.map_or(0, |(_, bytes)| bytes);
+        let bytes = target.bytes - replaced + hint.bytes(&key);
+        if bytes > self.bytes_per_target || total - replaced + hint.bytes(&key) > self.bytes {
             self.metrics.hints_dropped.inc();
             return;
         }
@@ -109,6 +117,9 @@ impl Hints {
                 () = tokio::time::sleep(ROUND) => {}
             }
             let waiting: Vec<NodeId> = self.targets.lock().keys().cloned().collect();
+            for target in &waiting {
+                self.drop_old(target);
+            }
             for target in waiting.into_iter().filter(|target| replicas.peers.is_up(target)) {
                 self.replay_to(&target, &replicas, &cluster).await;
             }
@@ -117,9 +128,9 @@ impl Hints {
 
     /// Replays to one target until nothing is left or it stops answering; so many at once as the bound allows.
     async fn replay_to(&self, target: &NodeId, replicas: &Replicas, cluster: &Cluster) {
-        self.drop_old(target);
         let mut after: Option<Key> = None;
-        loop {
+        let mut patience = UNANSWERED_BATCHES;
+        while patience > 0 {
             let batch = self.next_batch(target, after.as_ref(), replicas.local.now());
             let Some((last, _)) = batch.last() else { return };
             after = Some(last.clone());
@@ -133,9 +144,7 @@ impl Hints {
                 answered = true;
                 self.settle(target, &key, version);
             }
-            if !answered {
-                return;
-            }
+            patience -= u32::from(!answered);
         }
     }
 
@@ -215,6 +224,12 @@ impl Hints {
     }
 }
 
+fn detached(key: &Key, entry: &Stamped) -> Option<(Key, Stamped)> {
+    let key = Key::new(Bytes::copy_from_slice(key.as_bytes())).ok()?;
+    let value = entry.value().map(|value| Value::new(Bytes::copy_from_slice(value.as_bytes())));
+    Some((key, Stamped::from_parts(entry.version(), value.transpose().ok()?)?))
+}
+
 /// The deliberate bug of a hint that becomes a new write.
 fn retagged(entry: Stamped, replicas: &Replicas) -> Stamped {
     let writer = WriterId::client(0);
@@ -230,7 +245,7 @@ mod tests {
     use super::*;
     use crate::test_support::node_id;
     use proptest::prelude::*;
-    use shoal_proto::types::{Tag, Value};
+    use shoal_proto::types::Tag;
 
     fn key(i: u8) -> Key {
         Key::new(vec![i]).unwrap()
@@ -247,13 +262,13 @@ mod tests {
             stores in proptest::collection::vec((0u8..5, 1u64..9, 0usize..200, any::<bool>()), 0..60)
         ) {
             const BOUND: usize = 900;
-            let hints = Hints::new(BOUND, Arc::default());
+            let hints = Hints::new(BOUND, usize::MAX, Arc::default());
             for (k, tick, bytes, settle) in stores {
                 if settle {
                     hints.settle(&node_id(1), &key(k), entry(tick, bytes).version());
                 } else {
                     let before = hints.next_batch(&node_id(1), None, UnixMillis(0));
-                    hints.store(&node_id(1), key(k), entry(tick, bytes));
+                    hints.store(&node_id(1), &key(k), &entry(tick, bytes));
                     let kept = hints.next_batch(&node_id(1), None, UnixMillis(0));
                     for (k, old) in before {
                         let now = kept.iter().find(|(other, _)| *other == k).map(|(_, e)| e);
@@ -271,8 +286,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_expired_hint_is_replayed_as_its_marker_and_then_forgotten() {
-        let hints = Hints::new(1000, Arc::default());
-        hints.store(&node_id(1), key(1), entry(5, 10));
+        let hints = Hints::new(1000, 1000, Arc::default());
+        hints.store(&node_id(1), &key(1), &entry(5, 10));
         let batch = hints.next_batch(&node_id(1), None, UnixMillis(100));
         assert!(batch[0].1.version().dead);
         assert_eq!(hints.pending(&key(1)), [node_id(1)]);

@@ -17,14 +17,15 @@ pub use quorum::{QuorumTracker, Verdict};
 pub use resolve::{Resolution, ValueMissing, resolve};
 
 use crate::{
+    limits,
     metrics::Metrics,
     replica::{Replicas, Trust},
 };
 use read::ReadOutcome;
 use shoal_membership::{Cluster, ClusterView};
 use shoal_proto::types::{
-    Cause, Consistency, Key, ReplicaAnswer, ReplicaOp, Stamped, Tag, UnixMillis, Value, Version, Vnode,
-    WriterId,
+    Cause, Consistency, Key, Refusal, ReplicaAnswer, ReplicaOp, Stamped, Tag, UnixMillis, Value, Version,
+    Vnode, WriterId,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -98,7 +99,7 @@ impl Coordinator {
     pub async fn get(&self, key: Key, options: &RequestOptions) -> Result<GetReply, CoordinatorError> {
         self.metrics.reads.inc();
         let level = options.consistency.unwrap_or(self.config.read_consistency);
-        let outcome = self.counted(self.read(&key, level, self.timeout(options)).await)?;
+        let outcome = self.counted(self.read(&key, level, self.deadline(options)).await)?;
         Ok(get_reply(outcome, level))
     }
 
@@ -121,12 +122,15 @@ impl Coordinator {
         {
             return None;
         }
-        self.metrics.writes.inc();
         let written = self.new_tag(&view, options.tag).and_then(|tag| {
             let entry = Stamped::live(tag, 0, self.expires_at(expiry, None)?, value.clone());
             let version = entry.version();
-            Ok((version, self.write_alone(&view, key, entry, level, self.timeout(options))?))
+            Ok(self
+                .write_alone(&view, key, entry, level, self.deadline(options))?
+                .map(|outcome| (version, outcome)))
         });
+        let written = written.transpose()?;
+        self.metrics.writes.inc();
         Some(
             written
                 .map(|(version, outcome)| SetReply { outcome: self.written(version, outcome, level, false) }),
@@ -147,14 +151,14 @@ impl Coordinator {
     ) -> Result<SetReply, CoordinatorError> {
         self.metrics.writes.inc();
         let level = options.consistency.unwrap_or(self.config.write_consistency);
-        let timeout = self.timeout(options);
+        let deadline = self.deadline(options);
         let replaced = match expiry {
-            Expiry::Keep => self.counted(self.read(&key, level, timeout).await)?.entry.map(|e| e.version()),
+            Expiry::Keep => self.counted(self.read(&key, level, deadline).await)?.entry.map(|e| e.version()),
             _ => None,
         };
         let tag = self.new_tag(&self.cluster.view(), options.tag)?;
         let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value);
-        let outcome = self.counted(self.write(&key, &entry, level, timeout).await)?;
+        let outcome = self.counted(self.write(&key, &entry, level, deadline).await)?;
         Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
     }
 
@@ -168,15 +172,18 @@ impl Coordinator {
         let tag = self.new_tag(&self.cluster.view(), options.tag)?;
         let entry = Stamped::tombstone(tag);
         let level = options.consistency.unwrap_or(Consistency::Quorum);
-        let timeout = self.timeout(options);
+        let deadline = self.deadline(options);
+        // Where ONE will do in the end, half of the time is kept for it.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let first = if options.consistency.is_none() { deadline - left / 2 } else { deadline };
         let mut degraded = false;
-        let mut result = self.write(&key, &entry, level, timeout).await;
+        let mut result = self.write(&key, &entry, level, first).await;
         let out_of_reach =
             matches!(result, Err(CoordinatorError::Unavailable { .. } | CoordinatorError::Timeout { .. }));
         if options.consistency.is_none() && out_of_reach {
             self.metrics.degraded_deletes.inc();
             degraded = true;
-            result = self.write(&key, &entry, Consistency::One, timeout).await;
+            result = self.write(&key, &entry, Consistency::One, deadline).await;
         }
         let reached = if degraded { Consistency::One } else { level };
         let outcome = self.counted(result)?;
@@ -197,8 +204,8 @@ impl Coordinator {
     ) -> Result<ExistedReply, CoordinatorError> {
         self.metrics.writes.inc();
         let level = options.consistency.unwrap_or(self.config.write_consistency);
-        let timeout = self.timeout(options);
-        let read = self.counted(self.read(&key, level, timeout).await)?;
+        let deadline = self.deadline(options);
+        let read = self.counted(self.read(&key, level, deadline).await)?;
         let found = read.entry.as_ref().map(Stamped::version);
         let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
             let existed = false;
@@ -210,12 +217,12 @@ impl Coordinator {
             )
         })?;
         let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = self.counted(self.write(&key, &entry, level, timeout).await)?;
+        let outcome = self.counted(self.write(&key, &entry, level, deadline).await)?;
         Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
     }
 
-    fn timeout(&self, options: &RequestOptions) -> Duration {
-        options.timeout.unwrap_or(self.config.timeout)
+    fn deadline(&self, options: &RequestOptions) -> Instant {
+        Instant::now() + options.timeout.unwrap_or(self.config.timeout).min(limits::REQUEST_TIMEOUT)
     }
 
     /// Whether this node's acknowledgement of a write to `vnode` counts.
@@ -224,33 +231,28 @@ impl Coordinator {
             && self.replicas.local.vnodes.trust(vnode) > Trust::Starting
     }
 
-    /// Writes here and leaves the other owners to the background. `acknowledges` has been checked.
+    /// Writes here and leaves the other owners to the background. `None` when this node turns out not to be able to: the
+    /// ring has changed meanwhile.
     fn write_alone(
         &self,
         view: &Arc<ClusterView>,
         key: &Key,
         entry: Stamped,
         level: Consistency,
-        timeout: Duration,
-    ) -> Result<WriteOutcome, CoordinatorError> {
+        deadline: Instant,
+    ) -> Result<Option<WriteOutcome>, CoordinatorError> {
         let plan = Plan::new(view, key, level)?;
         let mut outcome = WriteOutcome { asked: plan.replicas() as u8, ..WriteOutcome::default() };
-        let deadline = Instant::now() + timeout;
-        for owner in plan.owners.iter().copied() {
-            if Some(owner) != view.my_index() {
-                self.write_to(view, &plan, owner, key, entry.clone(), Cause::User, deadline, |_| ());
-                continue;
-            }
-            let op = ReplicaOp::Write { key: key.clone(), entry: entry.clone(), cause: Cause::User };
-            match self.replicas.local.handle(Some(&plan.stamp), op) {
-                ReplicaAnswer::Write(answer) => outcome.count(answer),
-                ReplicaAnswer::Refused(shoal_proto::types::Refusal::Invalid(why)) => {
-                    return Err(CoordinatorError::Invalid(why));
-                }
-                _ => return Err(plan.unavailable(0, true)),
-            }
+        let op = ReplicaOp::Write { key: key.clone(), entry: entry.clone(), cause: Cause::User };
+        match self.replicas.local.handle(Some(&plan.stamp), op) {
+            ReplicaAnswer::Write(answer) => outcome.count(answer),
+            ReplicaAnswer::Refused(Refusal::Invalid(why)) => return Err(CoordinatorError::Invalid(why)),
+            _ => return Ok(None),
         }
-        Ok(outcome)
+        for owner in plan.owners.iter().copied().filter(|owner| Some(*owner) != view.my_index()) {
+            self.write_to(view, &plan, owner, key, entry.clone(), Cause::User, deadline, |_| ());
+        }
+        Ok(Some(outcome))
     }
 
     /// The client's tag if it made one, otherwise the next of this node's clock.
@@ -264,8 +266,12 @@ impl Coordinator {
                 .tick(local.wall.now(), writer)
                 .ok_or_else(|| CoordinatorError::Invalid("the clock is past the year 2109".into()));
         };
-        let ahead = tag.millis().saturating_since(self.now());
-        if ahead > CLIENT_TAG_AHEAD {
+        if !tag.writer().is_client() {
+            return Err(CoordinatorError::Invalid("tag of a client with a member's writer id".into()));
+        }
+        // Against wall time: against the hybrid clock, which follows the tags it accepts, each tag would buy the next.
+        let ahead = tag.millis().saturating_since(local.wall.now());
+        if ahead > CLIENT_TAG_AHEAD && tag.millis() > self.now() {
             return Err(CoordinatorError::Invalid(format!(
                 "tag is {} ms ahead of this node's clock, {} ms are allowed",
                 ahead.as_millis(),
@@ -274,6 +280,11 @@ impl Coordinator {
         }
         local.clock.observe(tag);
         Ok(tag)
+    }
+
+    /// Whether more is known by now than `view` told.
+    fn has_moved_on(&self, view: &Arc<ClusterView>) -> bool {
+        !Arc::ptr_eq(view, &self.cluster.view())
     }
 
     fn expires_at(

@@ -14,7 +14,7 @@ use shoal_membership::ClusterView;
 use shoal_proto::types::{
     Cause, Consistency, Key, ReadAnswer, Refusal, ReplicaAnswer, ReplicaOp, Stamped, UnixMillis,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{sync::mpsc, time::Instant};
 
 /// What a read found.
@@ -41,7 +41,7 @@ impl Coordinator {
         &self,
         key: &Key,
         level: Consistency,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<ReadOutcome, CoordinatorError> {
         let started = Instant::now();
         loop {
@@ -51,7 +51,7 @@ impl Coordinator {
             if available < plan.required {
                 return Err(plan.unavailable(available, false));
             }
-            let mut attempt = ReadAttempt::new(self, view, plan, key, started, timeout);
+            let mut attempt = ReadAttempt::new(self, view, plan, key, started, deadline);
             match attempt.run().await {
                 Attempt::Settled(result) => return result,
                 Attempt::Stale => drop(self.metrics.stale_restarts.inc()),
@@ -66,7 +66,7 @@ struct ReadAttempt<'a> {
     plan: Plan,
     key: &'a Key,
     started: Instant,
-    timeout: Duration,
+    deadline: Instant,
     outcomes: mpsc::Sender<(u16, ReplicaResult)>,
     heard: mpsc::Receiver<(u16, ReplicaResult)>,
     tracker: QuorumTracker,
@@ -83,7 +83,7 @@ impl<'a> ReadAttempt<'a> {
         plan: Plan,
         key: &'a Key,
         started: Instant,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Self {
         let (outcomes, heard) = mpsc::channel(plan.replicas());
         let tracker = QuorumTracker::new(plan.required, plan.replicas());
@@ -95,7 +95,7 @@ impl<'a> ReadAttempt<'a> {
             plan,
             key,
             started,
-            timeout,
+            deadline,
             outcomes,
             heard,
             tracker,
@@ -109,7 +109,7 @@ impl<'a> ReadAttempt<'a> {
         for _ in 0..self.plan.required {
             self.ask_next();
         }
-        let deadline = self.started + self.timeout;
+        let deadline = self.deadline;
         loop {
             match self.tracker.verdict() {
                 Verdict::Reached if !self.wants_another() => break,
@@ -160,8 +160,10 @@ impl<'a> ReadAttempt<'a> {
             // The channel has room for every owner.
             if self.view.my_index() == Some(owner) {
                 let answer = replicas.local.handle(Some(&self.plan.stamp), op);
-                if let ReplicaAnswer::Read(read) = &answer {
-                    // What this node holds spares the others their value.
+                if let ReplicaAnswer::Read(read) = &answer
+                    && read.votes
+                {
+                    // What this node holds spares the others their value, if it is counted.
                     self.known =
                         read.version.and_then(|version| Stamped::from_parts(version, read.value.clone()));
                 }
@@ -170,7 +172,7 @@ impl<'a> ReadAttempt<'a> {
             if replicas.can_ask(&self.view, owner) {
                 let outcomes = self.outcomes.clone();
                 let done = Done::new(move |outcome| drop(outcomes.try_send((owner, outcome))));
-                let (stamp, deadline) = (Some(self.plan.stamp.clone()), self.started + self.timeout);
+                let (stamp, deadline) = (Some(self.plan.stamp.clone()), self.deadline);
                 return replicas.submit(&self.view, owner, ReplicaRequest { stamp, op, deadline, done });
             }
             self.tracker.fail();
@@ -194,7 +196,12 @@ impl<'a> ReadAttempt<'a> {
             }
             Ok(ReplicaAnswer::Refused(refusal @ Refusal::StaleStamp { .. })) => {
                 self.coordinator.replicas.local.learn(&self.view, self.plan.vnode, refusal);
-                return true;
+                // Begun anew only if there is something new to begin from: otherwise it would be refused again.
+                if self.coordinator.has_moved_on(&self.view) {
+                    return true;
+                }
+                self.tracker.fail();
+                self.ask_next();
             }
             Ok(_) | Err(_) => {
                 self.tracker.fail();
@@ -233,7 +240,7 @@ impl<'a> ReadAttempt<'a> {
         // The version stands on too few owners to be sure of: a later read could miss it. Spread it before answering.
         let missing = spread_to - resolution.holders.len();
         let winner = if mutant::active("repair_extends_expiry") { extended(winner) } else { winner };
-        let deadline = self.started + self.timeout;
+        let deadline = self.deadline;
         let write = self.coordinator.spread(
             &self.view,
             &self.plan,

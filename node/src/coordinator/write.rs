@@ -11,7 +11,7 @@ use shoal_membership::ClusterView;
 use shoal_proto::types::{
     Cause, Consistency, Key, Refusal, ReplicaAnswer, ReplicaOp, Stamped, Version, WriteAnswer,
 };
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::{sync::mpsc, time::Instant};
 
 /// What became of a write.
@@ -43,9 +43,8 @@ impl Coordinator {
         key: &Key,
         entry: &Stamped,
         level: Consistency,
-        timeout: Duration,
+        deadline: Instant,
     ) -> Result<WriteOutcome, CoordinatorError> {
-        let deadline = Instant::now() + timeout;
         let mut sent = false;
         loop {
             let view = self.cluster.view();
@@ -100,11 +99,19 @@ impl Coordinator {
         drop(outcomes);
         let mut tracker = QuorumTracker::new(required, targets.len());
         let mut outcome = WriteOutcome { asked: targets.len() as u8, ..WriteOutcome::default() };
+        let mut refused = None;
         loop {
             match tracker.verdict() {
                 Verdict::Reached => return Attempt::Settled(Ok(outcome)),
                 Verdict::Unreachable => {
-                    return Attempt::Settled(Err(plan.unavailable(tracker.answered(), true)));
+                    let error = match refused {
+                        // Nobody took it, and nobody would.
+                        Some(why) if tracker.answered() == 0 && !outcome.hinted => {
+                            CoordinatorError::Invalid(why)
+                        }
+                        _ => plan.unavailable(tracker.answered(), true),
+                    };
+                    return Attempt::Settled(Err(error));
                 }
                 Verdict::Pending => {}
             }
@@ -123,9 +130,13 @@ impl Coordinator {
                     outcome.count(answer);
                     tracker.answer();
                 }
-                Ok(ReplicaAnswer::Refused(Refusal::StaleStamp { .. })) => return Attempt::Stale,
+                // Begun anew only if there is something new to begin from: otherwise it would be refused again.
+                Ok(ReplicaAnswer::Refused(Refusal::StaleStamp { .. })) if self.has_moved_on(view) => {
+                    return Attempt::Stale;
+                }
                 Ok(ReplicaAnswer::Refused(Refusal::Invalid(why))) => {
-                    return Attempt::Settled(Err(CoordinatorError::Invalid(why)));
+                    refused = Some(why);
+                    tracker.fail();
                 }
                 Ok(_) | Err(_) => {
                     outcome.hinted = true;
@@ -167,7 +178,7 @@ impl Coordinator {
                         local.learn(&their_view, vnode, refusal.clone());
                     }
                     if their_view.my_index() != Some(owner) {
-                        hints.store(&their_view.member(owner).node_id, key, entry);
+                        hints.store(&their_view.member(owner).node_id, &key, &entry);
                     }
                 }
             }

@@ -25,10 +25,11 @@ pub enum Decision {
         /// How many co-owners know of this incarnation.
         answered: usize,
     },
-    /// All owners were empty at once, under these generations: nothing can have been lost that anybody had.
+    /// No owner holds anything from before these generations, so there is nothing to take over: what was acknowledged
+    /// since, each of them keeps itself.
     Found(Generations),
-    /// Take over the memory of these.
-    Pull(Vec<NodeId>),
+    /// Take over the memory of these, each as the incarnation that answered.
+    Pull(Vec<(NodeId, u64)>),
     /// Enough has been taken over.
     Finished,
     /// Too few co-owners hold memory, and all that do have been taken over.
@@ -74,12 +75,15 @@ pub fn decide(my_place: usize, my_generation: u64, others: &[CoOwner], lost_pati
         generations.insert(my_place, my_generation);
         return Decision::Found(generations);
     }
-    let sources: Vec<NodeId> =
-        others.iter().filter(|other| !other.pulled).filter(ready).map(|other| other.node.clone()).collect();
+    let untapped = others.iter().filter(|other| !other.pulled).filter(ready);
+    let sources: Vec<(NodeId, u64)> =
+        untapped.filter_map(|other| Some((other.node.clone(), other.answer.as_ref()?.0))).collect();
     if sources.len() + pulled >= needed {
         return Decision::Pull(sources.into_iter().take(needed - pulled).collect());
     }
     match (lost_patience, sources.is_empty()) {
+        // Without a single answer there is no quorum to vote in either: nothing would be gained by going on.
+        (true, true) if answered == 0 => Decision::Wait { answered },
         (true, true) => Decision::Lost,
         (true, false) => Decision::Pull(sources),
         (false, _) => Decision::Wait { answered },
@@ -127,9 +131,9 @@ mod tests {
     #[test]
     fn with_three_owners_both_others_must_be_taken_over() {
         let mut others = [other(1, 1, true), other(2, 1, true)];
-        assert_eq!(decide(0, 2, &others, false), Decision::Pull(vec![node_id(1), node_id(2)]));
+        assert_eq!(decide(0, 2, &others, false), Decision::Pull(vec![(node_id(1), 1), (node_id(2), 1)]));
         others[0].pulled = true;
-        assert_eq!(decide(0, 2, &others, false), Decision::Pull(vec![node_id(2)]));
+        assert_eq!(decide(0, 2, &others, false), Decision::Pull(vec![(node_id(2), 1)]));
         others[1].pulled = true;
         assert_eq!(decide(0, 2, &others, false), Decision::Finished);
     }
@@ -138,7 +142,7 @@ mod tests {
     fn a_lost_owner_is_waited_for_and_then_done_without() {
         let mut others = [other(1, 1, true), silent(2)];
         assert_eq!(decide(0, 2, &others, false), Decision::Wait { answered: 1 });
-        assert_eq!(decide(0, 2, &others, true), Decision::Pull(vec![node_id(1)]));
+        assert_eq!(decide(0, 2, &others, true), Decision::Pull(vec![(node_id(1), 1)]));
         others[0].pulled = true;
         assert_eq!(decide(0, 2, &others, true), Decision::Lost);
     }

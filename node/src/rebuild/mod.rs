@@ -12,7 +12,8 @@ use crate::{
 };
 use shoal_membership::{Cluster, ClusterView};
 use shoal_proto::types::{
-    Cause, NodeId, PullCursor, RebuildPage, RebuildState, RebuildStates, ReplicaAnswer, ReplicaOp, Vnode,
+    Cause, Key, NodeId, PullCursor, RebuildPage, RebuildState, RebuildStates, ReplicaAnswer, ReplicaOp,
+    Stamped, Vnode,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a rebuild that cannot go on looks again.
 const ROUND: Duration = Duration::from_millis(100);
+/// How often one page is asked for again.
+const PAGE_RETRIES: u32 = 2;
 /// How long co-owners have to answer one question.
 const ANSWER: Duration = Duration::from_secs(2);
 
@@ -44,7 +47,8 @@ pub struct Rebuild {
     config: RebuildConfig,
     /// Co-owners whose memory of a vnode has been taken over in full.
     pulled: BTreeMap<Vnode, BTreeSet<NodeId>>,
-    started: Option<Instant>,
+    /// When there last were enough co-owners that hold memory of a vnode; its beginning if there never were.
+    hopeful: BTreeMap<Vnode, Instant>,
 }
 
 impl Rebuild {
@@ -56,7 +60,7 @@ impl Rebuild {
         metrics: Arc<Metrics>,
         config: RebuildConfig,
     ) -> Self {
-        Self { cluster, replicas, metrics, config, pulled: BTreeMap::new(), started: None }
+        Self { cluster, replicas, metrics, config, pulled: BTreeMap::new(), hopeful: BTreeMap::new() }
     }
 
     /// Works until every vnode this node owns is ready, and again whenever it comes to own more; until shutdown.
@@ -91,15 +95,21 @@ impl Rebuild {
 
     /// Asks every co-owner once, acts on what they say. Returns whether any vnode came further.
     async fn round(&mut self, view: &ClusterView, open: &[Vnode]) -> bool {
-        let started = *self.started.get_or_insert_with(Instant::now);
-        let lost_patience = started.elapsed() > self.config.patience;
-        let answers = self.ask_all(view, open).await;
-        let mut pulls: BTreeMap<NodeId, Vec<Vnode>> = BTreeMap::new();
+        let my_generation = self.cluster.me().generation;
+        let newcomer = is_first_incarnation(view, my_generation);
+        let answers = if newcomer { BTreeMap::new() } else { self.ask_all(view, open).await };
+        let mut pulls: BTreeMap<(NodeId, u64), Vec<Vnode>> = BTreeMap::new();
         let mut advanced = false;
         for vnode in open.iter().copied() {
+            if newcomer {
+                // It never held anything that could have been lost.
+                advanced |= self.finish(vnode);
+                continue;
+            }
             let co_owners = co_owners(view, vnode, &answers, self.pulled.get(&vnode));
-            let my_generation = self.cluster.me().generation;
             let my_place = view.owners(vnode).iter().position(|owner| Some(*owner) == view.my_index());
+            let hopeful = *self.hopeful.entry(vnode).or_insert_with(Instant::now);
+            let lost_patience = hopeful.elapsed() > self.config.patience;
             let decision = decide(my_place.unwrap_or(0), my_generation, &co_owners, lost_patience);
             let states = &self.replicas.local.vnodes;
             if decision.trusts_writes(co_owners.len()) && states.trust(vnode) == Trust::Starting {
@@ -112,6 +122,9 @@ impl Rebuild {
                     advanced = true;
                 }
                 Decision::Pull(sources) => {
+                    if !lost_patience {
+                        self.hopeful.insert(vnode, Instant::now());
+                    }
                     for source in sources {
                         pulls.entry(source).or_default().push(vnode);
                     }
@@ -130,8 +143,8 @@ impl Rebuild {
                 Decision::Lost => {}
             }
         }
-        for (source, vnodes) in pulls {
-            advanced |= self.pull(&source, vnodes).await;
+        for ((source, generation), vnodes) in pulls {
+            advanced |= self.pull(&source, generation, vnodes).await;
         }
         advanced
     }
@@ -139,6 +152,7 @@ impl Rebuild {
     fn finish(&mut self, vnode: Vnode) -> bool {
         self.replicas.local.vnodes.raise(vnode, Trust::Ready);
         self.pulled.remove(&vnode);
+        self.hopeful.remove(&vnode);
         self.metrics.rebuild_vnodes.inc();
         true
     }
@@ -186,34 +200,47 @@ impl Rebuild {
         answers
     }
 
-    /// Takes over everything `source` holds of `vnodes`. Returns whether it came to the end.
-    async fn pull(&mut self, source: &NodeId, vnodes: Vec<Vnode>) -> bool {
+    /// Takes over what `source` holds of `vnodes`. Returns whether at least one of them came to its end.
+    async fn pull(&mut self, source: &NodeId, generation: u64, vnodes: Vec<Vnode>) -> bool {
         let mut after = None;
-        loop {
-            let Some(page) = self.pull_page(source, &vnodes, after).await else { return false };
-            let view = self.cluster.view();
-            let local = &self.replicas.local;
-            self.metrics.rebuild_entries.inc_by(page.entries.len() as u64);
-            for (key, entry) in page.entries {
-                if let Some(vnode) = view.vnode_of(key.as_bytes()) {
-                    local.clock.observe(entry.version().tag);
-                    local.store.put(vnode, &key, entry, Cause::Repair, local.now());
+        let mut failures = 0;
+        let mut ended = 0;
+        while ended < vnodes.len() {
+            let Some(page) = self.pull_page(source, generation, &vnodes, after).await else {
+                failures += 1;
+                if failures > PAGE_RETRIES {
+                    break;
                 }
+                continue;
+            };
+            self.take_over(page.entries);
+            after = page.next;
+            // What lies before the cursor has been sent in full: it need not be sent again if the rest fails.
+            let reached = after.map_or(vnodes.len(), |cursor| vnodes.partition_point(|v| *v < cursor.vnode));
+            for vnode in &vnodes[ended..reached.max(ended)] {
+                self.pulled.entry(*vnode).or_default().insert(source.clone());
             }
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
+            ended = reached.max(ended);
+        }
+        ended > 0
+    }
+
+    fn take_over(&self, entries: Vec<(Key, Stamped)>) {
+        let view = self.cluster.view();
+        let local = &self.replicas.local;
+        self.metrics.rebuild_entries.inc_by(entries.len() as u64);
+        for (key, entry) in entries {
+            if let Some(vnode) = view.vnode_of(key.as_bytes()) {
+                local.clock.observe(entry.version().tag);
+                local.store.put(vnode, &key, entry, Cause::Repair, local.now());
             }
         }
-        for vnode in vnodes {
-            self.pulled.entry(vnode).or_default().insert(source.clone());
-        }
-        true
     }
 
     async fn pull_page(
         &self,
         source: &NodeId,
+        source_generation: u64,
         vnodes: &[Vnode],
         after: Option<PullCursor>,
     ) -> Option<RebuildPage> {
@@ -225,6 +252,7 @@ impl Rebuild {
             vnodes: vnodes.to_vec(),
             after,
             max_bytes: limits::REBUILD_PAGE_BYTES,
+            source_generation,
         };
         let done = Done::new(move |outcome| drop(outcomes.try_send(outcome)));
         let request = ReplicaRequest { stamp: None, op, deadline: Instant::now() + ANSWER, done };
@@ -234,6 +262,14 @@ impl Rebuild {
             _ => None,
         }
     }
+}
+
+/// Whether this is the very start of the node that the founders of the cluster agreed on: it has never held, and so never
+/// acknowledged, anything. A first member that was absent then has the floor 0, which is nobody's generation.
+fn is_first_incarnation(view: &ClusterView, my_generation: u64) -> bool {
+    view.record().zip(view.my_index()).is_some_and(|(record, index)| {
+        record.epoch() == 1 && record.members()[usize::from(index)].generation_floor == my_generation
+    })
 }
 
 /// What is known this round of the other owners of a vnode, in preference-list order.

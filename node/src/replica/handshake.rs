@@ -5,6 +5,7 @@
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use shoal_membership::Cluster;
 use shoal_proto::types::NodeId;
 use shoal_proto::wire::replica::v1::{Challenge, Hello};
 
@@ -160,6 +161,28 @@ impl Identity {
     /// When it does not know the secret.
     pub fn accept(&self, hello: &Hello, challenge: &Challenge, proof: &[u8]) -> Result<(), HandshakeError> {
         self.verify(Side::Dialling, hello, challenge, proof)
+    }
+
+    /// An older start of a node that is known to run as a newer one is neither served nor asked.
+    ///
+    /// # Errors
+    /// When `peer` is known to run as a later generation.
+    pub fn check_incarnation(
+        &self,
+        cluster: &Cluster,
+        peer: &NodeId,
+        generation: u64,
+    ) -> Result<(), HandshakeError> {
+        cluster.observe_generation(peer, generation);
+        let view = cluster.view();
+        match view.members().iter().find(|member| member.node_id == *peer) {
+            Some(member) if member.generation > generation => Err(HandshakeError::OldIncarnation {
+                node: peer.to_string(),
+                theirs: generation,
+                known: member.generation,
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn proof(&self, side: Side, hello: &Hello, challenge: &Challenge) -> Vec<u8> {

@@ -43,6 +43,8 @@ const MESSAGES_AHEAD: usize = 4;
 /// The handle of a link: what is queued and in flight on it.
 pub(super) struct Link {
     target: NodeId,
+    /// Of the links to a peer one tells the cluster whether it can be reached.
+    tells: bool,
     queue: mpsc::Sender<Queued>,
     outstanding: Arc<Outstanding>,
     up: AtomicBool,
@@ -84,6 +86,7 @@ impl Link {
     /// A link to `target` and the driver that keeps it up for as long as it is polled.
     pub(super) fn new(
         target: NodeId,
+        tells: bool,
         identity: Identity,
         cluster: Arc<Cluster>,
         rng: StdRng,
@@ -91,6 +94,7 @@ impl Link {
         let (queue, requests) = mpsc::channel(limits::PEER_QUEUE);
         let link = Arc::new(Self {
             target,
+            tells,
             queue,
             outstanding: Arc::default(),
             up: AtomicBool::new(false),
@@ -129,6 +133,12 @@ impl Link {
     /// Whether the stream stands.
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    fn tell(&self, cluster: &Cluster, reachable: bool) {
+        if self.tells {
+            cluster.observe_reachable(&self.target, reachable);
+        }
     }
 
     /// Drops the stream; it is opened again.
@@ -241,7 +251,7 @@ impl Driver {
             other => return Err(rejection(other)),
         };
         let proof = self.identity.answer(&hello, &challenge)?;
-        self.cluster.observe_generation(&self.link.target, challenge.generation);
+        self.identity.check_incarnation(&self.cluster, &self.link.target, challenge.generation)?;
         send(&outbound, link_request::Body::Proof(wire::Proof { proof: proof.into() })).await?;
         match inbound.message().await?.and_then(|m| m.body) {
             Some(link_response::Body::Welcome(wire::Welcome {})) => Ok((outbound, inbound)),
@@ -257,7 +267,7 @@ impl Driver {
     ) -> LinkError {
         *self.heard.lock() = Instant::now();
         self.link.up.store(true, Ordering::Release);
-        self.cluster.observe_reachable(&self.link.target, true);
+        self.link.tell(&self.cluster, true);
         tracing::debug!(peer = %self.link.target, "peer link up");
         let link = self.link.clone();
         let broken = link.broken.notified();
@@ -267,12 +277,13 @@ impl Driver {
             () = broken => LinkError::Closed,
             error = receive(inbound, &link, cluster, in_flight, heard) => error,
             error = transmit(&mut self.requests, outbound, in_flight) => error,
-            () = sweep(in_flight, heard, &link.target, cluster) => LinkError::Stalled,
+            () = sweep(in_flight, heard, &link, cluster) => LinkError::Stalled,
         };
         self.link.up.store(false, Ordering::Release);
-        self.cluster.observe_reachable(&self.link.target, false);
-        for in_flight in std::mem::take(&mut *self.in_flight.lock()).into_values() {
-            in_flight.done.call(Err(ReplicaError::Disconnected));
+        self.link.tell(&self.cluster, false);
+        let cut_off = std::mem::take(&mut *self.in_flight.lock());
+        for operation in cut_off.into_values() {
+            operation.done.call(Err(ReplicaError::Disconnected));
         }
         self.fail_queued();
         error
@@ -361,10 +372,11 @@ async fn receive(
         };
         let now = Instant::now();
         if now.duration_since(std::mem::replace(&mut *heard.lock(), now)) > SILENCE {
-            cluster.observe_reachable(&link.target, true);
+            link.tell(cluster, true);
         }
         for reply in replies.replies {
-            let Some(waiting) = in_flight.lock().remove(&reply.id) else { continue };
+            let waiting = in_flight.lock().remove(&reply.id);
+            let Some(waiting) = waiting else { continue };
             let answer = match reply.answer.map(ReplicaAnswer::try_from) {
                 Some(Ok(answer)) => answer,
                 Some(Err(error)) => {
@@ -399,7 +411,7 @@ fn offer_record(link: &Link, cluster: &Cluster, now: Instant) {
 async fn sweep(
     in_flight: &Mutex<BTreeMap<u64, InFlight>>,
     heard: &Mutex<Instant>,
-    target: &NodeId,
+    link: &Link,
     cluster: &Cluster,
 ) {
     loop {
@@ -413,7 +425,7 @@ async fn sweep(
         };
         let silence = now.duration_since(*heard.lock());
         if !expired.is_empty() && silence > SILENCE {
-            cluster.observe_reachable(target, false);
+            link.tell(cluster, false);
         }
         let stalled = !expired.is_empty() && silence > STALL;
         for late in expired {

@@ -49,8 +49,14 @@ impl LocalReplica {
                 Err(refusal) => refused(refusal),
             },
             ReplicaOp::Write { key, entry, cause } => match self.admit(&key, stamp) {
-                Ok((_, vnode)) => match self.write(vnode, key, entry, cause) {
-                    Ok(answer) => ReplicaAnswer::Write(answer),
+                Ok((view, vnode)) => match self.write(vnode, &key, entry, cause) {
+                    // A generation adopted since means a rebuild that may have passed this key by before it was
+                    // stored: then the acknowledgement must not count.
+                    Ok(answer) if Arc::ptr_eq(&view, &self.cluster.view()) => ReplicaAnswer::Write(answer),
+                    Ok(answer) => match self.admit(&key, stamp) {
+                        Ok(_) => ReplicaAnswer::Write(answer),
+                        Err(refusal) => refused(refusal),
+                    },
                     Err(refusal) => refused(refusal),
                 },
                 Err(refusal) => refused(refusal),
@@ -58,7 +64,10 @@ impl LocalReplica {
             ReplicaOp::RebuildBegin { node, generation, vnodes } => {
                 self.rebuild_begin(&node, generation, &vnodes)
             }
-            ReplicaOp::RebuildPull { node, generation, vnodes, after, max_bytes } => {
+            ReplicaOp::RebuildPull { node, generation, vnodes, after, max_bytes, source_generation } => {
+                if let Err(refusal) = self.may_be_pulled(&vnodes, source_generation) {
+                    return refused(refusal);
+                }
                 match self.rebuild_pull(&node, generation, &vnodes, after, max_bytes) {
                     Ok(page) => ReplicaAnswer::RebuildPage(page),
                     Err(refusal) => refused(refusal),
@@ -143,9 +152,9 @@ impl LocalReplica {
         ReadAnswer { votes, version: Some(version), value }
     }
 
-    fn write(&self, vnode: Vnode, key: Key, entry: Stamped, cause: Cause) -> Result<WriteAnswer, Refusal> {
+    fn write(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause) -> Result<WriteAnswer, Refusal> {
         self.clock.observe(entry.version().tag);
-        let answer = match self.store.put(vnode, &key, entry, cause, self.now()) {
+        let answer = match self.store.put(vnode, key, entry, cause, self.now()) {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
@@ -171,6 +180,15 @@ impl LocalReplica {
             number: record.number(),
             states: vnodes.iter().map(|vnode| self.vnodes.state(*vnode)).collect(),
         })
+    }
+
+    /// Only memory that is trusted may be taken over, and only by who knows whose it is.
+    fn may_be_pulled(&self, vnodes: &[Vnode], generation: u64) -> Result<(), Refusal> {
+        if generation != self.cluster.me().generation {
+            return Err(Refusal::Invalid("another incarnation of this node was meant".into()));
+        }
+        let trusted = vnodes.iter().all(|vnode| self.vnodes.trust(*vnode) == Trust::Ready);
+        if trusted { Ok(()) } else { Err(Refusal::Starting) }
     }
 
     fn rebuild_pull(

@@ -22,6 +22,12 @@ pub struct PeersConfig {
     pub identity: Identity,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Operations,
+    Bulk,
+}
+
 /// Two links per peer: one for the many small operations, one for what would hold them up.
 struct Lanes {
     operations: Arc<Link>,
@@ -99,17 +105,23 @@ impl Peers {
             lanes.entry(node.clone()).or_insert_with(|| {
                 let closed = self.shutdown.child_token();
                 Lanes {
-                    operations: self.open(&node, "operations", closed.clone()),
-                    bulk: self.open(&node, "bulk", closed.clone()),
+                    operations: self.open(&node, Lane::Operations, closed.clone()),
+                    bulk: self.open(&node, Lane::Bulk, closed.clone()),
                     _closed: closed.drop_guard(),
                 }
             });
         }
     }
 
-    fn open(&self, node: &NodeId, lane: &str, closed: CancellationToken) -> Arc<Link> {
-        let rng = self.env.rng(&format!("link {node} {lane}"));
-        let (link, driver) = Link::new(node.clone(), self.identity.clone(), self.cluster.clone(), rng);
+    fn open(&self, node: &NodeId, lane: Lane, closed: CancellationToken) -> Arc<Link> {
+        let rng = self.env.rng(&format!("link {node} {lane:?}"));
+        let (link, driver) = Link::new(
+            node.clone(),
+            lane == Lane::Operations,
+            self.identity.clone(),
+            self.cluster.clone(),
+            rng,
+        );
         tokio::spawn(async move {
             tokio::select! {
                 biased;

@@ -102,23 +102,9 @@ impl ReplicaService {
         };
         self.identity.accept(&hello, &challenge, &proof)?;
         let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
-        self.check_incarnation(&peer, hello.generation)?;
+        self.identity.check_incarnation(&self.local.cluster, &peer, hello.generation)?;
         reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
         Ok(peer)
-    }
-
-    /// An older start of a node that is known to run as a newer one must not coordinate.
-    fn check_incarnation(&self, peer: &NodeId, generation: u64) -> Result<(), HandshakeError> {
-        self.local.cluster.observe_generation(peer, generation);
-        let view = self.local.cluster.view();
-        match view.members().iter().find(|member| member.node_id == *peer) {
-            Some(member) if member.generation > generation => Err(HandshakeError::OldIncarnation {
-                node: peer.to_string(),
-                theirs: generation,
-                known: member.generation,
-            }),
-            _ => Ok(()),
-        }
     }
 
     /// Answers as many requests as one message has room for.

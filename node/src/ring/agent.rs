@@ -2,7 +2,7 @@
 
 use super::RingLedger;
 use crate::replica::{Done, Peers, ReplicaRequest};
-use rand::{Rng, rngs::StdRng};
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use shoal_membership::{
     Cluster, ClusterView, NodeInfo,
     ring::{
@@ -41,6 +41,8 @@ pub struct RingSettings {
 enum FoundError {
     #[error("too many first members")]
     TooMany,
+    #[error("first member '{0}' is absent and its address cannot be told")]
+    Unresolved(String),
     #[error(transparent)]
     Name(#[from] InvalidNodeId),
     #[error(transparent)]
@@ -91,13 +93,13 @@ impl RingAgent {
     }
 
     async fn look_around(&mut self, view: &ClusterView) {
-        if let Some(ahead) = node_ahead(view) {
+        if let Some(ahead) = nodes_ahead(view).choose(&mut self.rng).cloned() {
             self.fetch(ahead).await;
         } else if view.record().is_none() {
             let founders = resolve(self.ledger.founders()).await;
             let sighted = sight(view, &founders);
             if self.my_turn(view, &sighted, founders.len()) {
-                self.found(view, &sighted).await;
+                self.found(view, &founders, &sighted).await;
             }
         }
     }
@@ -130,8 +132,13 @@ impl RingAgent {
         since >= patience + CANDIDATE_SPACING * rank as u32
     }
 
-    async fn found(&mut self, view: &ClusterView, sighted: &BTreeMap<String, NodeInfo>) {
-        let record = match self.first_record(sighted) {
+    async fn found(
+        &mut self,
+        view: &ClusterView,
+        founders: &BTreeMap<String, Vec<SocketAddr>>,
+        sighted: &BTreeMap<String, NodeInfo>,
+    ) {
+        let record = match self.first_record(founders, sighted) {
             Ok(record) => record,
             Err(error) => {
                 tracing::error!(%error, "cannot found a cluster");
@@ -242,11 +249,15 @@ impl RingAgent {
     }
 
     /// Epoch 1: every first member, those not in sight under the name their address gives them.
-    fn first_record(&mut self, sighted: &BTreeMap<String, NodeInfo>) -> Result<RingRecord, FoundError> {
+    fn first_record(
+        &mut self,
+        founders: &BTreeMap<String, Vec<SocketAddr>>,
+        sighted: &BTreeMap<String, NodeInfo>,
+    ) -> Result<RingRecord, FoundError> {
         let members = self.ledger.founders().iter().enumerate().map(|(i, address)| {
             let node = sighted.get(address);
             Ok(Member {
-                node_id: node.map_or_else(|| NodeId::new(address), |n| Ok(n.node_id.clone()))?,
+                node_id: node.map_or_else(|| name_of_absent(address, founders), |n| Ok(n.node_id.clone()))?,
                 generation_floor: node.map_or(0, |n| n.generation),
                 writer_id: WriterId::member(i as u16 + 1).ok_or(FoundError::TooMany)?,
                 zone: node.map_or_else(|| "default".into(), |n| n.zone.clone()),
@@ -261,18 +272,24 @@ impl RingAgent {
     }
 }
 
+/// A node is named after its gossip address unless told otherwise.
+fn name_of_absent(founder: &str, founders: &BTreeMap<String, Vec<SocketAddr>>) -> Result<NodeId, FoundError> {
+    match founders.get(founder).map(Vec::as_slice) {
+        Some([address]) => Ok(NodeId::new(&address.to_string())?),
+        _ => Err(FoundError::Unresolved(founder.to_owned())),
+    }
+}
+
 fn request(op: ReplicaOp, done: Done) -> ReplicaRequest {
     ReplicaRequest { stamp: None, op, deadline: Instant::now() + ATTEMPT, done }
 }
 
-/// A node whose gossip tells of a newer record than ours.
-fn node_ahead(view: &ClusterView) -> Option<NodeId> {
+/// The nodes whose gossip tells of a newer record than ours; any of them may turn out unreachable.
+fn nodes_ahead(view: &ClusterView) -> Vec<NodeId> {
     let mine = view.record().map(|record| record.number());
     let others = view.nodes().values().filter(|node| node.node_id != *view.me());
     let ahead = others.filter(|node| node.ring.map(|ring| (ring.epoch, ring.phase)) > mine);
-    ahead
-        .max_by_key(|node| (node.live, node.ring.map(|ring| (ring.epoch, ring.phase))))
-        .map(|node| node.node_id.clone())
+    ahead.map(|node| node.node_id.clone()).collect()
 }
 
 /// The addresses behind the names of the first members.
@@ -281,13 +298,18 @@ async fn resolve(founders: &[String]) -> BTreeMap<String, Vec<SocketAddr>> {
     for founder in founders {
         let addresses = match founder.parse() {
             Ok(address) => vec![address],
-            Err(_) => {
-                tokio::net::lookup_host(founder.as_str()).await.map(Iterator::collect).unwrap_or_default()
-            }
+            Err(_) => look_up(founder).await,
         };
         resolved.insert(founder.clone(), addresses);
     }
     resolved
+}
+
+async fn look_up(name: &str) -> Vec<SocketAddr> {
+    match tokio::time::timeout(ATTEMPT, tokio::net::lookup_host(name)).await {
+        Ok(Ok(addresses)) => addresses.collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
+    }
 }
 
 /// First members gossip tells of, by the name they have in the list.

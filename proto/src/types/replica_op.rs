@@ -60,6 +60,8 @@ pub enum ReplicaOp {
         after: Option<PullCursor>,
         /// About how large a page may be.
         max_bytes: u32,
+        /// The incarnation that is asked: another one has other memory, and refuses.
+        source_generation: u64,
     },
     /// Paxos, first phase.
     RingPrepare {

@@ -139,13 +139,14 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
             generation,
             vnodes
         }),
-        (node_id(), any::<u64>(), vnodes(), of(cursor()), any::<u32>()).prop_map(
-            |(node, generation, vnodes, after, max_bytes)| ReplicaOp::RebuildPull {
+        (node_id(), any::<u64>(), vnodes(), of(cursor()), any::<u32>(), any::<u64>()).prop_map(
+            |(node, generation, vnodes, after, max_bytes, source_generation)| ReplicaOp::RebuildPull {
                 node,
                 generation,
                 vnodes,
                 after,
-                max_bytes
+                max_bytes,
+                source_generation
             }
         ),
         (any::<u64>(), ballot(), voters()).prop_map(|(epoch, ballot, voters)| ReplicaOp::RingPrepare {
