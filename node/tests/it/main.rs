@@ -1,5 +1,14 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod bad_input;
+mod child;
 mod cluster;
 mod doors;
+mod hints;
+mod http;
+mod load;
+mod ports;
+mod raw;
+mod rebuild;
+mod redis_tools;
