@@ -150,6 +150,9 @@ impl Node {
             },
         ));
         let resp_counters = Arc::new(RespCounters::default());
+
+        // Gossip first: if it cannot start, no door has been opened.
+        let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
         let info = Arc::new(NodeFacts {
             cluster_name: config.cluster.clone(),
             cluster: cluster.clone(),
@@ -159,11 +162,9 @@ impl Node {
             gauges: Gauges::new(&metrics),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
+            gossip: gossip.counters(),
             started: Instant::now(),
         });
-
-        // Gossip first: if it cannot start, no door has been opened.
-        let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
 
         let settings = RingSettings { replicas: config.replicas, vnodes: config.vnodes };
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));

@@ -2,6 +2,7 @@
 #![cfg(not(madsim))]
 
 mod bad_input;
+mod bad_neighbours;
 mod child;
 mod cluster;
 mod doors;
