@@ -33,11 +33,12 @@ pub struct Sockets {
 
 /// A door's address is taken or not this machine's.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {door}: {}", reason(source))]
+#[error("cannot listen on {address} for {door}: {}", reason(cause))]
 pub struct BindError {
     door: &'static str,
     address: SocketAddr,
-    source: io::Error,
+    // Not its source: the text has said it already, in other words.
+    cause: io::Error,
 }
 
 fn reason(error: &io::Error) -> String {
@@ -124,7 +125,7 @@ impl Sockets {
 }
 
 async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { door, address, source })
+    TcpListener::bind(address).await.map_err(|cause| BindError { door, address, cause })
 }
 
 async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: CancellationToken) {

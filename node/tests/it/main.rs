@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod bad_neighbours;
+mod bad_settings;
 mod child;
 mod cluster;
 mod doors;
