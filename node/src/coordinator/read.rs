@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     mutant,
-    replica::{Done, ReplicaRequest, ReplicaResult},
+    replica::{Done, ReplicaError, ReplicaRequest, ReplicaResult},
 };
 use shoal_membership::ClusterView;
 use shoal_proto::types::{
@@ -196,6 +196,7 @@ impl<'a> ReadAttempt<'a> {
                 self.coordinator.replicas.local.learn(&self.view, self.plan.vnode, refusal);
                 return true;
             }
+            outcome if too_late(&outcome) => {}
             Ok(_) | Err(_) => {
                 self.tracker.fail();
                 self.ask_next();
@@ -267,6 +268,12 @@ impl<'a> ReadAttempt<'a> {
             maybe: false,
         }
     }
+}
+
+/// Whether an owner let the request's own deadline pass. Not counted as a failure: the request ends now either way, and
+/// what it says must be that it waited.
+pub(super) fn too_late(outcome: &ReplicaResult) -> bool {
+    matches!(outcome, Err(ReplicaError::Timeout) | Ok(ReplicaAnswer::Refused(Refusal::Late)))
 }
 
 /// The deliberate bug of a repair that lengthens a value's life.

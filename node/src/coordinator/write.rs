@@ -4,7 +4,7 @@ use super::{
     Coordinator, CoordinatorError,
     plan::Plan,
     quorum::{QuorumTracker, Verdict},
-    read::Attempt,
+    read::{Attempt, too_late},
 };
 use crate::replica::{Done, ReplicaRequest, ReplicaResult};
 use shoal_membership::ClusterView;
@@ -127,6 +127,7 @@ impl Coordinator {
                 Ok(ReplicaAnswer::Refused(Refusal::Invalid(why))) => {
                     return Attempt::Settled(Err(CoordinatorError::Invalid(why)));
                 }
+                late if too_late(&late) => outcome.hinted = true,
                 Ok(_) | Err(_) => {
                     outcome.hinted = true;
                     tracker.fail();
