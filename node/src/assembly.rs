@@ -17,6 +17,7 @@ use crate::{
     ring::{LearnError, RingAgent, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
+use futures::future::join_all;
 use shoal_membership::{
     Cluster, Env, HybridClock, NodeInfo, StateError,
     gossip::{Gossip, GossipError, GossipEvent, GossipSettings},
@@ -26,8 +27,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long stopping may take before what still runs is dropped.
-const STOP: Duration = Duration::from_secs(5);
+/// How long requests in progress have to be answered when the node stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the workers then have to end before they are dropped.
+const STOP: Duration = Duration::from_secs(2);
 /// How often expired entries are reclaimed, and how many at most.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 const EXPIRE_BUDGET: usize = 20_000;
@@ -86,8 +89,12 @@ pub struct RunningNode {
     peers: Arc<Peers>,
     coordinator: Arc<Coordinator>,
     gossip: Option<Gossip>,
+    /// Closes the doors.
+    closing: CancellationToken,
+    doors: Vec<JoinHandle<()>>,
+    /// Ends everything else, and the doors with it.
     shutdown: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -98,6 +105,7 @@ impl Node {
     pub async fn start(config: NodeConfig, env: Env, sockets: Sockets) -> Result<RunningNode, NodeError> {
         let state = next_incarnation(&config, &env)?;
         let shutdown = CancellationToken::new();
+        let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
         let identity = Identity {
             cluster: config.cluster.clone(),
@@ -170,19 +178,30 @@ impl Node {
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
         let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics, rebuild_config);
-        let mut tasks = vec![
+        let workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), shutdown.clone());
-        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), shutdown.clone());
+        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), closing.clone());
         let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        tasks.extend(sockets.open(replica, grpc, Arc::new(resp), info.clone(), &shutdown));
+        let doors = sockets.open(replica, grpc, Arc::new(resp), info.clone(), &closing);
         let gossip = Some(gossip);
-        Ok(RunningNode { info, cluster, local, peers, coordinator, gossip, shutdown, tasks })
+        Ok(RunningNode {
+            info,
+            cluster,
+            local,
+            peers,
+            coordinator,
+            gossip,
+            closing,
+            doors,
+            shutdown,
+            workers,
+        })
     }
 }
 
@@ -243,10 +262,16 @@ impl RunningNode {
 
     /// Stops: doors close, requests in progress are answered, workers end, gossip falls silent.
     pub async fn shutdown(mut self) {
+        self.closing.cancel();
+        let doors = std::mem::take(&mut self.doors);
+        if tokio::time::timeout(DRAIN, join_all(doors)).await.is_err() {
+            tracing::warn!("some requests were not answered in time");
+        }
+        // Not before: requests in progress need the links to their owners.
         self.shutdown.cancel();
-        let tasks = std::mem::take(&mut self.tasks);
-        if tokio::time::timeout(STOP, futures::future::join_all(tasks)).await.is_err() {
-            tracing::warn!("some tasks did not stop in time");
+        let workers = std::mem::take(&mut self.workers);
+        if tokio::time::timeout(STOP, join_all(workers)).await.is_err() {
+            tracing::warn!("some workers did not stop in time");
         }
         if let Some(gossip) = self.gossip.take() {
             gossip.shutdown().await;

@@ -11,6 +11,7 @@ mod hints;
 mod http;
 mod load;
 mod ports;
+mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
