@@ -40,10 +40,10 @@ pub fn resolve(
         });
     };
     let winner = entry(newest, answers, known).ok_or(ValueMissing)?;
-    let holds = |version: Option<Version>| version.map(|version| as_of(now, version)) == Some(newest);
+    // An owner whose slower clock still shows the value does not hold its marker: it might show the value to others.
     Ok(Resolution {
-        holders: owners(answers, holds),
-        lagging: owners(answers, |version| !holds(version)),
+        holders: owners(answers, |version| version == Some(newest)),
+        lagging: owners(answers, |version| version != Some(newest)),
         winner: Some(winner),
     })
 }
@@ -120,6 +120,16 @@ mod tests {
                 prop_assert!(Some(entry.as_of(UnixMillis(11))) <= resolution.winner);
             }
         }
+    }
+
+    #[test]
+    fn an_owner_that_still_shows_an_expired_value_lacks_its_marker() {
+        let tag = Tag::from_ticks(5, WriterId::member(1).unwrap()).unwrap();
+        let value = Stamped::live(tag, 0, Some(UnixMillis(10)), Value::new("v").unwrap());
+        let marker = value.clone().as_of(UnixMillis(10));
+        let answers = [answer(0, Some(&value)), answer(1, Some(&marker))];
+        let resolution = resolve(&answers, None, UnixMillis(11)).unwrap();
+        assert_eq!(resolution, Resolution { winner: Some(marker), holders: vec![1], lagging: vec![0] });
     }
 
     #[test]
