@@ -107,10 +107,17 @@ impl ClusterInfo for NodeFacts {
     fn slot_ranges(&self) -> Vec<SlotRange> {
         let view = self.cluster.view();
         let Some(record) = view.record() else { return Vec::new() };
+        let dialable = |owner: u16| {
+            let address = address(&view, &view.member(owner).node_id);
+            (!address.host.is_empty() && address.port != 0).then_some(address)
+        };
         let ranges =
             table::slot_ranges(record.table()).into_iter().map(|OwnedSlots { start, end, owners }| {
-                let owners =
-                    owners.into_iter().map(|owner| address(&view, &view.member(owner).node_id)).collect();
+                // Gossip may not have told of an owner yet. Every node answers for every key, so this one can stand in.
+                let mut owners: Vec<NodeAddress> = owners.into_iter().filter_map(dialable).collect();
+                if owners.is_empty() {
+                    owners.push(address(&view, view.me()));
+                }
                 SlotRange { start, end, owners }
             });
         ranges.collect()

@@ -30,7 +30,7 @@ pub(crate) struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts `count` nodes with N=3 and waits until all are ready.
+    /// Starts `count` nodes with N=3 and waits until all are ready and know each other.
     pub(crate) async fn start(count: usize) -> Self {
         Self::start_with(count, |_| ()).await
     }
@@ -41,6 +41,13 @@ impl TestCluster {
             cluster.start_node(i).await;
         }
         cluster.wait_ready().await;
+        // Gossip may need a moment more.
+        eventually("all nodes know each other's doors", async || {
+            let replicas = cluster.nodes[0].config.replicas;
+            let knows = |i| cluster.info(i).slot_ranges().iter().all(|range| range.owners.len() == replicas);
+            (0..count).all(knows)
+        })
+        .await;
         cluster
     }
 

@@ -1,7 +1,9 @@
 //! The unmodified `redis` crate against real nodes.
 
 use crate::cluster::{TestCluster, at, eventually};
-use redis::{AsyncCommands as _, FromRedisValue as _, SetExpiry, SetOptions, Value};
+use redis::{
+    AsyncCommands as _, FromRedisValue as _, SetExpiry, SetOptions, Value, aio::MultiplexedConnection,
+};
 use shoal_membership::{WallClock as _, env::SystemClock};
 use shoal_proto::types::{Consistency, MAX_VALUE_BYTES};
 use std::{
@@ -182,27 +184,55 @@ async fn every_level_works_on_every_node_before_a_command_and_for_a_connection()
     }
 }
 
+/// First slot, last slot, ports of the owners.
+type Range = (u16, u16, Vec<u16>);
+
+/// `CLUSTER SLOTS` of one node, which must cover every slot once.
+async fn slots(client: &mut MultiplexedConnection) -> Vec<Range> {
+    let reply: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(client).await.unwrap();
+    let ranges: Vec<Range> = reply
+        .into_iter()
+        .map(|range| {
+            let bound = |at: usize| u16::from_redis_value(range[at].clone()).unwrap();
+            let port = |owner: &Value| {
+                let (host, port, id) = <(String, u16, String)>::from_redis_value(owner.clone()).unwrap();
+                assert_eq!((host.as_str(), id.len()), ("127.0.0.1", 40));
+                port
+            };
+            (bound(0), bound(1), range[2..].iter().map(port).collect())
+        })
+        .collect();
+    let mut covered = vec![0; 16384];
+    for (start, end, _) in &ranges {
+        covered[usize::from(*start)..=usize::from(*end)].iter_mut().for_each(|times| *times += 1);
+    }
+    assert!(covered.iter().all(|times| *times == 1));
+    ranges
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cluster_slots_cover_every_slot_with_three_owners() {
     let cluster = TestCluster::start(3).await;
     let ports: BTreeSet<u16> = (0..3).map(|i| cluster.resp(i).port()).collect();
     let mut told = BTreeSet::new();
     for i in 0..3 {
-        let mut client = cluster.connect(i).await;
-        let reply: Vec<Vec<Value>> =
-            redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut client).await.unwrap();
-        let mut covered = vec![0; 16384];
-        for range in &reply {
-            let bound = |at: usize| usize::from_redis_value(range[at].clone()).unwrap();
-            covered[bound(0)..=bound(1)].iter_mut().for_each(|times| *times += 1);
-            let owners: Vec<(String, u16, String)> =
-                range[2..].iter().map(|owner| <_>::from_redis_value(owner.clone()).unwrap()).collect();
-            assert_eq!(owners.iter().map(|owner| owner.1).collect::<BTreeSet<_>>(), ports);
-        }
-        assert!(covered.iter().all(|times| *times == 1));
-        told.insert(format!("{reply:?}"));
+        let ranges = slots(&mut cluster.connect(i).await).await;
+        assert!(ranges.iter().all(|(_, _, owners)| owners.iter().copied().collect::<BTreeSet<_>>() == ports));
+        told.insert(ranges);
     }
     assert_eq!(told.len(), 1, "all nodes tell the same");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn owners_nobody_has_told_of_are_not_listed_without_an_address() {
+    let mut cluster = TestCluster::start_with(4, |config| config.replicas = 2).await;
+    for i in 0..4 {
+        cluster.stop_node(i).await;
+    }
+    // It has the record, with four members, and will not hear of the others.
+    cluster.start_node(0).await;
+    let ranges = slots(&mut cluster.connect(0).await).await;
+    assert!(ranges.iter().all(|(_, _, owners)| *owners == [cluster.resp(0).port()]), "{ranges:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
