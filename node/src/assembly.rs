@@ -17,6 +17,8 @@ use crate::{
     ring::{LearnError, RingAgent, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
+use futures::future::join_all;
+use rand::Rng as _;
 use shoal_membership::{
     Cluster, Env, HybridClock, NodeInfo, StateError,
     gossip::{Gossip, GossipError, GossipEvent, GossipSettings},
@@ -26,10 +28,12 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long stopping may take before what still runs is dropped.
-const STOP: Duration = Duration::from_secs(5);
-/// A new node counts its starts from the time of the first, in steps as coarse as no two starts can follow each other.
-const GENERATION_MILLIS: u64 = 250;
+/// How long requests in progress have to be answered when the node stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the workers then have to end before they are dropped.
+const STOP: Duration = Duration::from_secs(2);
+/// Low bits of a generation, drawn once for the life of a state file; the bits above count the starts.
+const GENERATION_SALT_BITS: u32 = 20;
 /// How often expired entries are reclaimed, and how many at most.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
 const EXPIRE_BUDGET: usize = 20_000;
@@ -88,8 +92,12 @@ pub struct RunningNode {
     peers: Arc<Peers>,
     coordinator: Arc<Coordinator>,
     gossip: Option<Gossip>,
+    /// Closes the doors.
+    closing: CancellationToken,
+    doors: Vec<JoinHandle<()>>,
+    /// Ends everything else, and the doors with it.
     shutdown: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
 }
 
 impl Node {
@@ -100,6 +108,7 @@ impl Node {
     pub async fn start(config: NodeConfig, env: Env, sockets: Sockets) -> Result<RunningNode, NodeError> {
         let state = next_incarnation(&config, &env)?;
         let shutdown = CancellationToken::new();
+        let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
         let identity = Identity {
             cluster: config.cluster.clone(),
@@ -152,6 +161,9 @@ impl Node {
             },
         ));
         let resp_counters = Arc::new(RespCounters::default());
+
+        // Gossip first: if it cannot start, no door has been opened.
+        let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
         let info = Arc::new(NodeFacts {
             cluster_name: config.cluster.clone(),
             cluster: cluster.clone(),
@@ -161,29 +173,38 @@ impl Node {
             gauges: Gauges::new(&metrics),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
+            gossip: gossip.counters(),
             started: Instant::now(),
         });
-
-        // Gossip first: if it cannot start, no door has been opened.
-        let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
 
         let settings = RingSettings { replicas: config.replicas, vnodes: config.vnodes };
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
         let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics, rebuild_config);
-        let mut tasks = vec![
+        let workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), shutdown.clone());
-        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), shutdown.clone());
+        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), closing.clone());
         let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        tasks.extend(sockets.open(replica, grpc, Arc::new(resp), info.clone(), &shutdown));
+        let doors = sockets.open(replica, grpc, Arc::new(resp), info.clone(), &closing);
         let gossip = Some(gossip);
-        Ok(RunningNode { info, cluster, local, peers, coordinator, gossip, shutdown, tasks })
+        Ok(RunningNode {
+            info,
+            cluster,
+            local,
+            peers,
+            coordinator,
+            gossip,
+            closing,
+            doors,
+            shutdown,
+            workers,
+        })
     }
 }
 
@@ -244,10 +265,16 @@ impl RunningNode {
 
     /// Stops: doors close, requests in progress are answered, workers end, gossip falls silent.
     pub async fn shutdown(mut self) {
+        self.closing.cancel();
+        let doors = std::mem::take(&mut self.doors);
+        if tokio::time::timeout(DRAIN, join_all(doors)).await.is_err() {
+            tracing::warn!("some requests were not answered in time");
+        }
+        // Not before: requests in progress need the links to their owners.
         self.shutdown.cancel();
-        let tasks = std::mem::take(&mut self.tasks);
-        if tokio::time::timeout(STOP, futures::future::join_all(tasks)).await.is_err() {
-            tracing::warn!("some tasks did not stop in time");
+        let workers = std::mem::take(&mut self.workers);
+        if tokio::time::timeout(STOP, join_all(workers)).await.is_err() {
+            tracing::warn!("some workers did not stop in time");
         }
         if let Some(gossip) = self.gossip.take() {
             gossip.shutdown().await;
@@ -266,9 +293,9 @@ fn next_incarnation(config: &NodeConfig, env: &Env) -> Result<NodeState, NodeErr
     let node_id = config.node_id.clone();
     let mut state = env.state.load()?.unwrap_or(NodeState {
         node_id: node_id.clone(),
-        // Not zero: a node that lost its state file must not take a generation it had before, under which its empty
+        // Salted: a node that lost its state file must not take a generation it had before, under which its empty
         // memory would be believed.
-        generation: env.wall.now().0 / GENERATION_MILLIS,
+        generation: env.rng("generation").next_u64() % (1 << GENERATION_SALT_BITS),
         record: None,
         promised: None,
         accepted: None,
@@ -276,7 +303,7 @@ fn next_incarnation(config: &NodeConfig, env: &Env) -> Result<NodeState, NodeErr
     if state.node_id != node_id {
         return Err(NodeError::OtherNode { found: state.node_id, expected: node_id });
     }
-    state.generation += 1;
+    state.generation += 1 << GENERATION_SALT_BITS;
     env.state.save(&state)?;
     Ok(state)
 }

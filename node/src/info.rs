@@ -10,6 +10,7 @@ use crate::{
 use prometheus_client::metrics::gauge::Gauge;
 use shoal_membership::{
     Cluster, ClusterView,
+    gossip::GossipCounters,
     ring::{
         self,
         table::{self, OwnedSlots},
@@ -29,20 +30,22 @@ pub(crate) struct NodeFacts {
     pub(crate) hints: Arc<Hints>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resp: Arc<RespCounters>,
+    pub(crate) gossip: Arc<GossipCounters>,
     pub(crate) gauges: Gauges,
     pub(crate) started: Instant,
 }
 
 /// What a scrape reads off the moment it comes.
 #[derive(Default)]
-pub(crate) struct Gauges(Vec<(Gauge, fn(&NodeFacts, &NodeStats) -> u64)>);
+pub(crate) struct Gauges(Vec<(Gauge, Read)>);
+
+type Read = fn(&NodeFacts, &NodeStats) -> u64;
 
 impl Gauges {
     /// Registers the gauges with `metrics`.
     #[must_use]
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        type Read = fn(&NodeFacts, &NodeStats) -> u64;
-        let all: [(&str, &str, Read); 18] = [
+        let all: [(&str, &str, Read); 26] = [
             ("store_entries", "Values held", |_, s| s.entries),
             ("store_markers", "Tombstones and expired markers held", |_, s| s.markers),
             ("store_bytes", "Bytes held", |_, s| s.bytes),
@@ -61,6 +64,24 @@ impl Gauges {
             ("members", "Members of the ring", |f, _| f.cluster.view().members().len() as u64),
             ("ring_epoch", "Epoch of the ring record", |f, _| {
                 f.cluster.view().record().map_or(0, |r| r.epoch())
+            }),
+            ("gossip_sealed", "Gossip datagrams sent", |f, _| f.gossip.snapshot().sealed),
+            ("gossip_opened", "Gossip datagrams understood", |f, _| f.gossip.snapshot().opened),
+            ("gossip_refused_malformed", "Gossip datagrams that are none", |f, _| {
+                f.gossip.snapshot().refused_malformed
+            }),
+            ("gossip_refused_other_cluster", "Gossip datagrams of another cluster", |f, _| {
+                f.gossip.snapshot().refused_other_cluster
+            }),
+            ("gossip_refused_unsealed", "Gossip datagrams where only one side has a secret", |f, _| {
+                f.gossip.snapshot().refused_unsealed
+            }),
+            ("gossip_refused_bad_seal", "Gossip datagrams that no secret opens", |f, _| {
+                f.gossip.snapshot().refused_bad_seal
+            }),
+            ("gossip_oversized", "Gossip messages too large to send", |f, _| f.gossip.snapshot().oversized),
+            ("gossip_send_failed", "Gossip datagrams the system would not send", |f, _| {
+                f.gossip.snapshot().send_failed
             }),
             ("uptime_milliseconds", "Time since start", |_, s| s.uptime_ms),
         ];
@@ -86,10 +107,17 @@ impl ClusterInfo for NodeFacts {
     fn slot_ranges(&self) -> Vec<SlotRange> {
         let view = self.cluster.view();
         let Some(record) = view.record() else { return Vec::new() };
+        let dialable = |owner: u16| {
+            let address = address(&view, &view.member(owner).node_id);
+            (!address.host.is_empty() && address.port != 0).then_some(address)
+        };
         let ranges =
             table::slot_ranges(record.table()).into_iter().map(|OwnedSlots { start, end, owners }| {
-                let owners =
-                    owners.into_iter().map(|owner| address(&view, &view.member(owner).node_id)).collect();
+                // Gossip may not have told of an owner yet. Every node answers for every key, so this one can stand in.
+                let mut owners: Vec<NodeAddress> = owners.into_iter().filter_map(dialable).collect();
+                if owners.is_empty() {
+                    owners.push(address(&view, view.me()));
+                }
                 SlotRange { start, end, owners }
             });
         ranges.collect()

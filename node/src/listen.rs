@@ -17,7 +17,7 @@ use shoal_proto::wire::{
 };
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::transport::Server;
 
 /// What a node listens on, bound before it starts.
@@ -33,11 +33,12 @@ pub struct Sockets {
 
 /// A door's address is taken or not this machine's.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} for {door}: {}", reason(source))]
+#[error("cannot listen on {address} for {door}: {}", reason(cause))]
 pub struct BindError {
     door: &'static str,
     address: SocketAddr,
-    source: io::Error,
+    // Not its source: the text has said it already, in other words.
+    cause: io::Error,
 }
 
 fn reason(error: &io::Error) -> String {
@@ -124,14 +125,16 @@ impl Sockets {
 }
 
 async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
-    TcpListener::bind(address).await.map_err(|source| BindError { door, address, source })
+    TcpListener::bind(address).await.map_err(|cause| BindError { door, address, cause })
 }
 
+/// Serves connections until shutdown and until each of them has ended.
 async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: CancellationToken) {
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -145,10 +148,13 @@ async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: Cance
         };
         let _ = stream.set_nodelay(true);
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
-        tokio::spawn(async move {
+        tokio::spawn(connections.track_future(async move {
             if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
                 tracing::debug!(%peer, %error, "RESP connection ended");
             }
-        });
+        }));
     }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     mutant,
-    replica::{Done, ReplicaRequest, ReplicaResult},
+    replica::{Done, ReplicaError, ReplicaRequest, ReplicaResult},
 };
 use shoal_membership::ClusterView;
 use shoal_proto::types::{
@@ -203,6 +203,7 @@ impl<'a> ReadAttempt<'a> {
                 self.tracker.fail();
                 self.ask_next();
             }
+            outcome if too_late(&outcome) => {}
             Ok(_) | Err(_) => {
                 self.tracker.fail();
                 self.ask_next();
@@ -274,6 +275,12 @@ impl<'a> ReadAttempt<'a> {
             maybe: false,
         }
     }
+}
+
+/// Whether an owner let the request's own deadline pass. Not counted as a failure: the request ends now either way, and
+/// what it says must be that it waited.
+pub(super) fn too_late(outcome: &ReplicaResult) -> bool {
+    matches!(outcome, Err(ReplicaError::Timeout) | Ok(ReplicaAnswer::Refused(Refusal::Late)))
 }
 
 /// The deliberate bug of a repair that lengthens a value's life.

@@ -30,7 +30,8 @@ pub fn resolve(
     known: Option<&Stamped>,
     now: UnixMillis,
 ) -> Result<Resolution, ValueMissing> {
-    let newest = answers.iter().filter_map(|(_, answer)| answer.version).max();
+    // Each answer as of now before any is compared, as stores do: an expired value ranks as its marker.
+    let newest = answers.iter().filter_map(|(_, answer)| Some(as_of(now, answer.version?))).max();
     let Some(newest) = newest else {
         return Ok(Resolution {
             winner: None,
@@ -38,13 +39,17 @@ pub fn resolve(
             lagging: Vec::new(),
         });
     };
-    let winner = entry(newest, answers, known).ok_or(ValueMissing)?.as_of(now);
-    let version = winner.version();
+    let winner = entry(newest, answers, known).ok_or(ValueMissing)?;
+    // An owner whose slower clock still shows the value does not hold its marker: it might show the value to others.
     Ok(Resolution {
-        holders: owners(answers, |v| v == Some(version)),
-        lagging: owners(answers, |v| v != Some(version)),
+        holders: owners(answers, |version| version == Some(newest)),
+        lagging: owners(answers, |version| version != Some(newest)),
         winner: Some(winner),
     })
+}
+
+fn as_of(now: UnixMillis, version: Version) -> Version {
+    if version.is_past(now) { version.expired() } else { version }
 }
 
 fn owners(answers: &[(u16, ReadAnswer)], which: impl Fn(Option<Version>) -> bool) -> Vec<u16> {
@@ -53,6 +58,9 @@ fn owners(answers: &[(u16, ReadAnswer)], which: impl Fn(Option<Version>) -> bool
 
 /// The entry of `version`. Of several values with the same hash the largest counts, as everywhere.
 fn entry(version: Version, answers: &[(u16, ReadAnswer)], known: Option<&Stamped>) -> Option<Stamped> {
+    if version.dead {
+        return Stamped::from_parts(version, None);
+    }
     let sent = answers.iter().filter(|(_, answer)| answer.version == Some(version));
     let sent = sent.filter_map(|(_, answer)| Stamped::from_parts(version, answer.value.clone()));
     sent.chain(known.filter(|known| known.version() == version).cloned()).max()
@@ -112,6 +120,16 @@ mod tests {
                 prop_assert!(Some(entry.as_of(UnixMillis(11))) <= resolution.winner);
             }
         }
+    }
+
+    #[test]
+    fn an_owner_that_still_shows_an_expired_value_lacks_its_marker() {
+        let tag = Tag::from_ticks(5, WriterId::member(1).unwrap()).unwrap();
+        let value = Stamped::live(tag, 0, Some(UnixMillis(10)), Value::new("v").unwrap());
+        let marker = value.clone().as_of(UnixMillis(10));
+        let answers = [answer(0, Some(&value)), answer(1, Some(&marker))];
+        let resolution = resolve(&answers, None, UnixMillis(11)).unwrap();
+        assert_eq!(resolution, Resolution { winner: Some(marker), holders: vec![1], lagging: vec![0] });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     Coordinator, CoordinatorError,
     plan::Plan,
     quorum::{QuorumTracker, Verdict},
-    read::Attempt,
+    read::{Attempt, too_late},
 };
 use crate::replica::{Done, ReplicaRequest, ReplicaResult};
 use shoal_membership::ClusterView;
@@ -138,6 +138,7 @@ impl Coordinator {
                     refused = Some(why);
                     tracker.fail();
                 }
+                late if too_late(&late) => outcome.hinted = true,
                 Ok(_) | Err(_) => {
                     outcome.hinted = true;
                     tracker.fail();

@@ -103,7 +103,8 @@ impl Rebuild {
         for vnode in open.iter().copied() {
             if newcomer {
                 // It never held anything that could have been lost.
-                advanced |= self.finish(vnode);
+                self.replicas.local.vnodes.raise(vnode, Trust::Ready);
+                advanced = true;
                 continue;
             }
             let co_owners = co_owners(view, vnode, &answers, self.pulled.get(&vnode));

@@ -1,17 +1,23 @@
 //! Clusters of real nodes in this process, on ports of their own.
 
-use shoal_membership::{Addresses, Env, Seed, config::GossipConfig, env::MemoryState, env::SystemClock};
+use crate::{ports::free_addresses, raw};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use shoal_membership::{
+    Addresses, Env, Seed, StateFile,
+    config::GossipConfig,
+    env::{MemoryState, SystemClock},
+};
 use shoal_node::{
-    Node, RunningNode, Sockets,
+    Node, NodeError, RunningNode, Sockets,
+    admin::ClusterInfo,
     config::{ListenAddresses, NodeConfig, OnLoss},
 };
 use shoal_proto::types::{Consistency, NodeId};
-use std::{
-    net::{SocketAddr, TcpListener, UdpSocket},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
+
+/// Generous: two noisy cores may run all tests at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct TestNode {
     pub(crate) config: NodeConfig,
@@ -24,32 +30,42 @@ pub(crate) struct TestCluster {
 }
 
 impl TestCluster {
-    /// Starts `count` nodes with N=3 and waits until all are ready.
+    /// Starts `count` nodes with N=3 and waits until all are ready and know each other.
     pub(crate) async fn start(count: usize) -> Self {
         Self::start_with(count, |_| ()).await
     }
 
     pub(crate) async fn start_with(count: usize, change: impl Fn(&mut NodeConfig)) -> Self {
-        let listen: Vec<ListenAddresses> = (0..count).map(|_| free_addresses()).collect();
-        let seeds: Vec<String> = listen.iter().map(|l| l.gossip.to_string()).collect();
-        let mut cluster = Self { nodes: Vec::new() };
-        for listen in listen {
-            let mut config = config(listen, seeds.clone(), count.min(3));
-            change(&mut config);
-            cluster.nodes.push(TestNode { config, state: Arc::default(), running: None });
-        }
+        let mut cluster = Self::prepare(count, change);
         for i in 0..count {
             cluster.start_node(i).await;
         }
         cluster.wait_ready().await;
+        // Gossip may need a moment more.
+        eventually("all nodes know each other's doors", async || {
+            let replicas = cluster.nodes[0].config.replicas;
+            let knows = |i| cluster.info(i).slot_ranges().iter().all(|range| range.owners.len() == replicas);
+            (0..count).all(knows)
+        })
+        .await;
         cluster
+    }
+
+    /// Nodes that are yet to be started.
+    pub(crate) fn prepare(count: usize, change: impl Fn(&mut NodeConfig)) -> Self {
+        let listen: Vec<ListenAddresses> = (0..count).map(|_| free_addresses()).collect();
+        let seeds: Vec<String> = listen.iter().map(|l| l.gossip.to_string()).collect();
+        let nodes = listen.into_iter().map(|listen| {
+            let mut config = config(listen, seeds.clone(), count.min(3));
+            change(&mut config);
+            TestNode { config, state: Arc::default(), running: None }
+        });
+        Self { nodes: nodes.collect() }
     }
 
     pub(crate) async fn start_node(&mut self, i: usize) {
         let node = &mut self.nodes[i];
-        let env = Env { wall: Arc::new(SystemClock), seed: Seed(i as u64 + 1), state: node.state.clone() };
-        let sockets = Sockets::bind(&node.config.listen).await.unwrap();
-        node.running = Some(Node::start(node.config.clone(), env, sockets).await.unwrap());
+        node.running = Some(start(node.config.clone(), node.state.clone()).await.unwrap());
     }
 
     pub(crate) async fn stop_node(&mut self, i: usize) {
@@ -58,8 +74,9 @@ impl TestCluster {
         }
     }
 
+    /// Waits until all nodes that run are ready.
     pub(crate) async fn wait_ready(&self) {
-        eventually("all nodes are ready", || {
+        eventually("all nodes are ready", async || {
             self.nodes.iter().all(|n| n.running.as_ref().is_none_or(|r| r.info().is_ready()))
         })
         .await;
@@ -69,17 +86,63 @@ impl TestCluster {
         self.nodes[i].config.listen.resp
     }
 
-    pub(crate) async fn connect(&self, i: usize) -> redis::aio::MultiplexedConnection {
-        let client = redis::Client::open(format!("redis://{}/", self.resp(i))).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+    pub(crate) fn http(&self, i: usize) -> SocketAddr {
+        self.nodes[i].config.listen.http
+    }
+
+    pub(crate) async fn connect(&self, i: usize) -> MultiplexedConnection {
+        connect(self.resp(i)).await
+    }
+
+    pub(crate) fn node(&self, i: usize) -> &RunningNode {
+        self.nodes[i].running.as_ref().expect("the node was stopped")
+    }
+
+    pub(crate) fn info(&self, i: usize) -> Arc<dyn ClusterInfo> {
+        self.node(i).info()
+    }
+
+    pub(crate) fn metric(&self, i: usize, name: &str) -> u64 {
+        raw::metric(&self.info(i).metrics_text(), name)
+    }
+
+    /// The live values node `i` holds itself, by key.
+    pub(crate) fn held(&self, i: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let entries = self.node(i).dump().into_iter();
+        entries
+            .filter_map(|(key, entry)| Some((key.as_bytes().to_vec(), entry.value()?.as_bytes().to_vec())))
+            .collect()
     }
 }
 
-/// Waits for a condition, at most 20 s.
-pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+/// Starts one node.
+pub(crate) async fn start(config: NodeConfig, state: Arc<dyn StateFile>) -> Result<RunningNode, NodeError> {
+    let seed = Seed(config.listen.gossip.port().into());
+    let env = Env { wall: Arc::new(SystemClock), seed, state };
+    let sockets = Sockets::bind(&config.listen).await?;
+    Node::start(config, env, sockets).await
+}
+
+pub(crate) async fn connect(resp: SocketAddr) -> MultiplexedConnection {
+    let client = Client::open(format!("redis://{resp}/")).unwrap();
+    let patient = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(PATIENCE))
+        .set_response_timeout(Some(PATIENCE));
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
+}
+
+/// A command at a level.
+pub(crate) fn at(level: Consistency, name: &str) -> redis::Cmd {
+    let mut command = redis::cmd("CL");
+    command.arg(level.name()).arg(name);
+    command
+}
+
+/// Waits for a condition.
+pub(crate) async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
@@ -111,11 +174,4 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
         rebuild_patience: Duration::from_secs(60),
         on_loss: OnLoss::Reset,
     }
-}
-
-/// Addresses the system has just given out; nobody else asks for them in between.
-pub(crate) fn free_addresses() -> ListenAddresses {
-    let tcp = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let udp = || UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    ListenAddresses { resp: tcp(), http: tcp(), grpc: tcp(), gossip: udp() }
 }

@@ -1,5 +1,17 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod bad_input;
+mod bad_neighbours;
+mod bad_settings;
+mod child;
 mod cluster;
 mod doors;
+mod hints;
+mod http;
+mod load;
+mod ports;
+mod processes;
+mod raw;
+mod rebuild;
+mod redis_tools;

@@ -48,6 +48,10 @@ fn check_ranges(settings: &Settings, complaints: &mut Vec<Complaint>) {
 
 fn check_levels(settings: &Settings, complaints: &mut Vec<Complaint>) {
     let replicas = settings.replicas.0;
+    if replicas == 0 {
+        // No level could do with that; the number itself is complained of.
+        return;
+    }
     let levels = [
         ("read_consistency", settings.read_consistency.0),
         ("write_consistency", settings.write_consistency.0),

@@ -200,10 +200,7 @@ fn all_broken_rules_are_told_at_once() {
     );
     let complaints = rules::check(&settings.unwrap().settings().unwrap(), false);
     let names: Vec<&str> = complaints.iter().map(|(name, _)| *name).collect();
-    assert_eq!(
-        names,
-        ["vnodes", "replicas", "capacity", "read_consistency", "write_consistency", "resp", "seed"]
-    );
+    assert_eq!(names, ["vnodes", "replicas", "capacity", "resp", "seed"]);
 }
 
 #[test]
