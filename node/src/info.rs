@@ -35,13 +35,14 @@ pub(crate) struct NodeFacts {
 
 /// What a scrape reads off the moment it comes.
 #[derive(Default)]
-pub(crate) struct Gauges(Vec<(Gauge, fn(&NodeFacts, &NodeStats) -> u64)>);
+pub(crate) struct Gauges(Vec<(Gauge, Read)>);
+
+type Read = fn(&NodeFacts, &NodeStats) -> u64;
 
 impl Gauges {
     /// Registers the gauges with `metrics`.
     #[must_use]
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        type Read = fn(&NodeFacts, &NodeStats) -> u64;
         let all: [(&str, &str, Read); 18] = [
             ("store_entries", "Values held", |_, s| s.entries),
             ("store_markers", "Tombstones and expired markers held", |_, s| s.markers),
