@@ -4,7 +4,7 @@
 //! gossip -> view -> (ring record) -> the coordinator's plan
 //! ```
 //!
-//! - [`env`] carries the effects that differ per node: clock, randomness, the state file.
+//! - [`mod@env`] carries the effects that differ per node: clock, randomness, the state file.
 //! - [`ring`] is pure: slots, the owner table and its editor, Paxos for the ring record.
 //! - [`view`] publishes immutable [`ClusterView`]s: the record, who is live, whose generation is what.
 //! - [`gossip`] (feature `gossip`) feeds the view from chitchat over a sealed transport.

@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(proposer.vote(node(0), false, vote), Step::Wait);
         let vote = acceptors[1].prepare(ballot.clone());
         assert_eq!(proposer.vote(node(1), false, vote), Step::Accept(record(7)));
-        for v in 0..2 {
-            let vote = acceptors[v].accept(ballot.clone(), record(7));
+        for (v, acceptor) in acceptors.iter_mut().enumerate().take(2) {
+            let vote = acceptor.accept(ballot.clone(), record(7));
             let step = proposer.vote(node(v), true, vote);
             assert_eq!(step, if v == 1 { Step::Chosen(record(7)) } else { Step::Wait });
         }

@@ -1,6 +1,6 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
-//! [`plan`], [`quorum`] and [`resolve`] decide and know nothing of time or tasks; [`read`] and [`write`] drive them.
+//! `plan`, `quorum` and `resolve` decide and know nothing of time or tasks; `read` and `write` drive them.
 
 mod api;
 mod hints;

@@ -1,7 +1,7 @@
 //! The copies of the data: this node's own and its peers'.
 //!
 //! A coordinator hands an operation and a [`Done`] to [`Replicas::submit`] and never learns whether the copy is here or
-//! elsewhere. [`local`] serves operations over the store, [`link`] carries them to a peer, [`server`] receives them.
+//! elsewhere. `local` serves operations over the store, `link` carries them to a peer, `server` receives them.
 
 pub mod handshake;
 mod link;

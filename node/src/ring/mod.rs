@@ -1,4 +1,4 @@
-//! Agreement on the ring record: [`ledger`] votes and remembers, [`agent`] proposes and catches up.
+//! Agreement on the ring record: `ledger` votes and remembers, `agent` proposes and catches up.
 
 mod agent;
 mod ledger;

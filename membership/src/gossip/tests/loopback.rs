@@ -260,31 +260,3 @@ async fn seeds_may_be_names() {
     let two = start(node("n2", 1), GossipSettings { seeds, ..settings(&[]) }).await;
     eventually(&two.cluster, "n1 is live", |view| is_live(view, "n1")).await;
 }
-
-#[tokio::test]
-#[ignore = "a measurement that takes forty seconds"]
-async fn measure_discovery_and_detection() {
-    for timing in [GossipConfig::lan(), GossipConfig::local()] {
-        let (begin, interval) = (Instant::now(), timing.interval);
-        let mut nodes =
-            vec![start(node("n1", 1), GossipSettings { timing: timing.clone(), ..settings(&[]) }).await];
-        for number in 2..=5 {
-            let settings = GossipSettings { timing: timing.clone(), ..settings(&[&nodes[0]]) };
-            nodes.push(start(node(&format!("n{number}"), 1), settings).await);
-        }
-        for node in &nodes {
-            eventually(&node.cluster, "all are live", |view| {
-                (1..=5).all(|n| is_live(view, &format!("n{n}")))
-            })
-            .await;
-        }
-        let discovered = begin.elapsed();
-        tokio::time::sleep(60 * interval).await;
-        let begin = Instant::now();
-        nodes.pop().unwrap().gossip.shutdown().await;
-        for node in &nodes {
-            eventually(&node.cluster, "n5 is dead", |view| !is_live(view, "n5")).await;
-        }
-        println!("{interval:?}: discovered in {discovered:?}, death detected in {:?}", begin.elapsed());
-    }
-}
