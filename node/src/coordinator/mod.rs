@@ -82,13 +82,17 @@ impl Coordinator {
         let level = options.consistency.unwrap_or(self.config.read_consistency);
         let view = self.cluster.view();
         let vnode = view.vnode_of(key.as_bytes())?;
-        if level.required(view.owners(vnode).len()) != 1 {
+        let replicas = view.owners(vnode).len();
+        if level.required(replicas) != 1 {
             return None;
         }
-        // A miss asks one more owner.
-        let entry = self.replicas.local.read_alone(&view, vnode, key)??;
+        let entry = self.replicas.local.read_alone(&view, vnode, key)?;
+        if entry.is_none() && replicas > 1 {
+            // A miss asks one more owner.
+            return None;
+        }
         self.metrics.reads.inc();
-        let outcome = ReadOutcome { entry: Some(entry), asked: 1, answered: 1, repaired: false };
+        let outcome = ReadOutcome { entry, asked: 1, answered: 1, repaired: false };
         Some(Ok(get_reply(outcome, level)))
     }
 
