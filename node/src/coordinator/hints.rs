@@ -284,6 +284,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_hint_does_not_keep_the_buffer_alive_that_it_was_cut_from() {
+        let hints = Hints::new(1000, 1000, Arc::default());
+        let buffer = Bytes::from(vec![7; 1 << 20]);
+        let tag = entry(5, 0).version().tag;
+        let cut = Stamped::live(tag, 0, None, Value::new(buffer.slice(100..110)).unwrap());
+        hints.store(&node_id(1), &Key::new(buffer.slice(..8)).unwrap(), &cut);
+        drop(cut);
+        assert!(buffer.is_unique(), "the hint shares the buffer");
+        assert_eq!(hints.size().0, 1);
+    }
+
     #[tokio::test]
     async fn an_expired_hint_is_replayed_as_its_marker_and_then_forgotten() {
         let hints = Hints::new(1000, 1000, Arc::default());

@@ -145,6 +145,8 @@ mod tests {
         assert_eq!(decide(0, 2, &others, true), Decision::Pull(vec![(node_id(1), 1)]));
         others[0].pulled = true;
         assert_eq!(decide(0, 2, &others, true), Decision::Lost);
+        // Nobody to be heard means that this node is cut off, not that the others are lost.
+        assert_eq!(decide(0, 2, &[silent(1), silent(2)], true), Decision::Wait { answered: 0 });
     }
 
     proptest! {

@@ -5,6 +5,7 @@ mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
 mod child;
+mod client_tags;
 mod cluster;
 mod doors;
 mod hints;
