@@ -91,3 +91,18 @@ async fn every_node_may_lose_its_memory_in_turn_under_load() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_of_three_first_members_found_the_cluster_and_serve_before_the_third_has_ever_been_there() {
+    let mut cluster = TestCluster::prepare(3, |_| ());
+    cluster.start_node(0).await;
+    cluster.start_node(1).await;
+    // No patience for the lost is spent: neither of the two has ever held anything.
+    cluster.wait_ready().await;
+    let written = write(&cluster, 0, Consistency::Quorum, 50).await;
+    assert_eq!(cluster.metric(0, "shoal_rebuild_lost_vnodes_total"), 0);
+    // The third was not there when the others agreed, so it may not vote before it has taken over what they hold.
+    cluster.start_node(2).await;
+    cluster.wait_ready().await;
+    assert_eq!(cluster.held(2), written);
+}
