@@ -1,6 +1,8 @@
 //! Sockets. The one file of this crate in which a simulated node differs from a real one: the simulator knows gRPC
 //! servers by address alone and has no HTTP.
 
+#[cfg(not(madsim))]
+use crate::frontend::http;
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
@@ -11,10 +13,7 @@ use crate::{
     limits,
     replica::ReplicaService,
 };
-use shoal_proto::wire::{
-    admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
-    replica::v1::replica_server::ReplicaServer,
-};
+use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -79,18 +78,11 @@ impl Sockets {
         let mut server = Server::builder()
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
-        let router = server
-            .add_service(
-                ReplicaServer::new(replica)
-                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-            )
-            .add_service(
-                KvServer::new(grpc.clone())
-                    .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                    .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-            )
-            .add_service(AdminServer::new(grpc));
+        let router = grpc.mount(&mut server).add_service(
+            ReplicaServer::new(replica)
+                .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+                .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
+        );
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
@@ -102,8 +94,7 @@ impl Sockets {
                 }
             }));
             let closing = shutdown.clone().cancelled_owned();
-            let serving =
-                axum::serve(self.http, crate::frontend::http::router(info)).with_graceful_shutdown(closing);
+            let serving = http::serve(self.http, http::router(info), closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
                     tracing::error!(%error, "HTTP door failed");

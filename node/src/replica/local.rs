@@ -97,12 +97,6 @@ impl LocalReplica {
         (owned && self.vnodes.trust(vnode) == Trust::Ready).then(|| self.store.get(vnode, key, self.now()))
     }
 
-    /// What is held under `key`, whatever it is worth.
-    #[must_use]
-    pub fn peek(&self, vnode: Vnode, key: &Key) -> Option<Stamped> {
-        self.store.peek(vnode, key, self.now())
-    }
-
     /// Learns what a replica that refused knew better: a newer record, newer generations of a vnode's owners.
     pub fn learn(&self, view: &ClusterView, vnode: Vnode, refusal: Refusal) {
         let Refusal::StaleStamp { record, generations } = refusal else { return };

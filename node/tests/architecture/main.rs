@@ -108,7 +108,7 @@ const IMPURE: &[&str] = &[
 
 /// Things with few keepers, and who those are.
 const KEPT: &Edges = &[
-    ("axum", &["shoal_node::frontend::http", "shoal_node::listen"]),
+    ("axum", &["shoal_node::frontend::http"]),
     ("chacha20poly1305", &["shoal_membership::gossip::seal"]),
     ("chitchat", &["shoal_membership::gossip::chitchat"]),
     ("clap", &["shoal", "shoal_sim::run_commands"]),
