@@ -75,6 +75,7 @@ impl Call {
             Op::Get(get) => get.key.len(),
             Op::Set(set) => set.key.len() + set.value.len(),
             Op::Delete(delete) => delete.key.len(),
+            Op::Expire(expire) => expire.key.len(),
         }
     }
 }

@@ -34,6 +34,15 @@ pub struct Deleted {
     pub outcome: Outcome,
 }
 
+/// The answer to a change of expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touched {
+    /// There was a live value whose expiry could be changed.
+    pub existed: bool,
+    /// What the answer was worth.
+    pub outcome: Outcome,
+}
+
 /// A connection to a cluster. Clones share it.
 ///
 /// Calls are sent to one node. When the connection to it breaks, calls that were sent fail with
@@ -119,6 +128,31 @@ impl Client {
         }
     }
 
+    /// Changes when a key expires, to `ttl` from now or to never, without touching its value. A change of expiry keeps
+    /// the value's tag, so it never beats a write it did not see.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; a TTL of zero is [`ClientError::Invalid`].
+    pub async fn expire(
+        &self,
+        key: Key,
+        ttl: Option<Duration>,
+        options: &CallOptions,
+    ) -> Result<Touched, ClientError> {
+        let request = kv::ExpireRequest {
+            key: key.into_bytes(),
+            ttl_ms: ttl.map_or(Ok(0), ttl_ms)?,
+            consistency: level(options),
+            deadline_ms: 0,
+        };
+        match self.call(Op::Expire(request), options).await? {
+            Answer::Expire(touched) => {
+                Ok(Touched { existed: touched.existed, outcome: touched.outcome.try_into()? })
+            }
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// The cluster as the connected node sees it.
     ///
     /// # Errors
@@ -166,6 +200,7 @@ fn unexpected(answer: Answer) -> ClientError {
         Answer::Get(_) => "get",
         Answer::Set(_) => "set",
         Answer::Delete(_) => "delete",
+        Answer::Expire(_) => "expire",
         Answer::Failure(_) => "failure",
     };
     ClientError::Protocol(format!("the answer to a {kind} came for another operation"))

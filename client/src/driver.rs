@@ -159,6 +159,7 @@ impl Conversation {
             Op::Get(get) => get.deadline_ms = deadline_ms,
             Op::Set(set) => set.deadline_ms = deadline_ms,
             Op::Delete(delete) => delete.deadline_ms = deadline_ms,
+            Op::Expire(expire) => expire.deadline_ms = deadline_ms,
         }
         self.outstanding.insert(id, Outstanding { reply, deadline });
         Operation { id, op: Some(op) }

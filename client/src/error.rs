@@ -32,6 +32,9 @@ pub enum ClientError {
     /// The node has not joined a ring yet; nothing was done.
     #[error("{0}")]
     NotReady(String),
+    /// The write's tag is further ahead of the node's clock than is allowed; nothing was done.
+    #[error("{0}")]
+    TagAhead(String),
     /// The call can never succeed as it is; nothing was done.
     #[error("{0}")]
     Invalid(String),
@@ -55,7 +58,11 @@ impl ClientError {
                 *maybe
             }
             Self::Protocol(_) => true,
-            Self::Connect { .. } | Self::Overloaded(_) | Self::NotReady(_) | Self::Invalid(_) => false,
+            Self::Connect { .. }
+            | Self::Overloaded(_)
+            | Self::NotReady(_)
+            | Self::TagAhead(_)
+            | Self::Invalid(_) => false,
         }
     }
 
@@ -79,6 +86,7 @@ impl From<Failure> for ClientError {
             Ok(Kind::Timeout) => Self::Timeout { message, maybe },
             Ok(Kind::Overloaded) => Self::Overloaded(message),
             Ok(Kind::NotReady) => Self::NotReady(message),
+            Ok(Kind::TagAhead) => Self::TagAhead(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
             }

@@ -12,7 +12,7 @@ mod link;
 mod outcome;
 mod status;
 
-pub use client::{Client, Deleted, Found, Stored};
+pub use client::{Client, Deleted, Found, Stored, Touched};
 pub use config::{CallOptions, ClientConfig};
 pub use error::ClientError;
 pub use outcome::Outcome;

@@ -1,6 +1,7 @@
 use crate::ClientError;
 use shoal_proto::types::{Consistency, Tag, UnixMillis};
 use shoal_proto::wire::kv::v1 as kv;
+use std::time::Duration;
 
 /// What an answer was worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Outcome {
     pub degraded: bool,
     /// When the version expires; `None` never.
     pub expires_at: Option<UnixMillis>,
+    /// How long that is from the coordinator's now, zero once it has passed.
+    pub ttl: Option<Duration>,
 }
 
 impl TryFrom<Option<kv::Outcome>> for Outcome {
@@ -43,6 +46,7 @@ impl TryFrom<Option<kv::Outcome>> for Outcome {
             hinted: outcome.hinted,
             degraded: outcome.degraded,
             expires_at: (outcome.expires_at > 0).then_some(UnixMillis(outcome.expires_at)),
+            ttl: (outcome.expires_at > 0).then(|| Duration::from_millis(outcome.ttl_ms)),
         })
     }
 }

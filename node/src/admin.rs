@@ -1,6 +1,9 @@
-//! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status` and the health endpoints.
+//! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status`, clients that route by
+//! themselves, and the health endpoints.
 
-use shoal_proto::types::NodeId;
+use futures::{future::BoxFuture, stream::BoxStream};
+use shoal_proto::types::{Key, NodeId};
+use std::collections::BTreeMap;
 
 /// A run of hash slots with the same owners.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct NodeStats {
     pub connections: u64,
     /// Commands served.
     pub commands: u64,
+    /// Requests of clients coordinated, by every door.
+    pub requests: u64,
     /// Milliseconds since start.
     pub uptime_ms: u64,
 }
@@ -72,6 +77,60 @@ pub struct NodeStatus {
     pub live: bool,
     /// Vnodes it owns in any position.
     pub owned_vnodes: u32,
+}
+
+/// What one node says of itself when another asks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NodeReport {
+    /// Its counters.
+    pub stats: NodeStats,
+    /// Requests of clients per second over the last seconds.
+    pub requests_per_second: f64,
+    /// The keys it coordinates most requests for, the hottest first.
+    pub hot_keys: Vec<HotKey>,
+}
+
+/// A key with many requests.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HotKey {
+    /// The key.
+    pub key: Key,
+    /// Requests per second, estimated from a sample.
+    pub per_second: f64,
+}
+
+/// Who owns which keys and where they are: what a client needs to route by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// The agreed identity, 0 without a ring.
+    pub cluster_id: u64,
+    /// Epoch of the ring record, 0 without one.
+    pub epoch: u64,
+    /// Phase of the ring record.
+    pub phase: u32,
+    /// Owners per vnode.
+    pub replicas: u32,
+    /// Members in the order that `owners` counts them, then the gateways.
+    pub nodes: Vec<TopologyNode>,
+    /// The preference lists of all vnodes laid end to end.
+    pub owners: Vec<u16>,
+}
+
+/// A node as a client needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopologyNode {
+    /// Its name.
+    pub node_id: NodeId,
+    /// Its failure domain.
+    pub zone: String,
+    /// Where its gRPC door is; empty while unknown.
+    pub grpc_address: String,
+    /// Worth asking.
+    pub live: bool,
+    /// All its vnodes are rebuilt.
+    pub ready: bool,
+    /// It is in the ring record.
+    pub member: bool,
 }
 
 /// The cluster as the node sees it.
@@ -107,6 +166,10 @@ pub trait ClusterInfo: Send + Sync + 'static {
     fn stats(&self) -> NodeStats;
     /// The cluster as this node sees it.
     fn status(&self) -> ClusterStatus;
+    /// What every node that answers in time says of itself, this one included.
+    fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>>;
+    /// Who owns which keys: as it is now, and again whenever it changes.
+    fn topologies(&self) -> BoxStream<'static, Topology>;
     /// The node has its record and every vnode it owns is rebuilt.
     fn is_ready(&self) -> bool;
     /// All counters in Prometheus text.

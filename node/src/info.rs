@@ -1,15 +1,23 @@
 //! [`ClusterInfo`] over the parts of a running node.
 
 use crate::{
-    admin::{ClusterInfo, ClusterStatus, NodeAddress, NodeStats, NodeStatus, SlotRange},
+    admin::{
+        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+        TopologyNode,
+    },
     coordinator::Hints,
     frontend::resp::RespCounters,
     metrics::Metrics,
     replica::{LocalReplica, Peers},
 };
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream::BoxStream,
+};
 use prometheus_client::metrics::gauge::Gauge;
 use shoal_membership::{
-    Cluster, ClusterView,
+    Cluster, ClusterView, NodeInfo,
     gossip::GossipCounters,
     ring::{
         self,
@@ -17,8 +25,9 @@ use shoal_membership::{
     },
 };
 use shoal_proto::types::NodeId;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
+use tokio_stream::wrappers::WatchStream;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// Reads, never changes.
@@ -142,6 +151,7 @@ impl ClusterInfo for NodeFacts {
             hint_bytes,
             connections: self.resp.open(),
             commands: self.resp.commands(),
+            requests: self.metrics.reads.get() + self.metrics.writes.get(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
         }
     }
@@ -173,6 +183,24 @@ impl ClusterInfo for NodeFacts {
         }
     }
 
+    fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>> {
+        let report = NodeReport { stats: self.stats(), ..NodeReport::default() };
+        ready(BTreeMap::from([(self.cluster.view().me().clone(), report)])).boxed()
+    }
+
+    fn topologies(&self) -> BoxStream<'static, Topology> {
+        let mut last = None;
+        let views = WatchStream::new(self.cluster.subscribe());
+        // Most views differ in what clients need not know.
+        let changes = views.filter_map(move |view| {
+            let topology = topology(&view);
+            let news = last.as_ref() != Some(&topology);
+            last = Some(topology.clone());
+            ready(news.then_some(topology))
+        });
+        changes.boxed()
+    }
+
     fn is_ready(&self) -> bool {
         self.cluster.me().ready
     }
@@ -183,6 +211,39 @@ impl ClusterInfo for NodeFacts {
             gauge.set(i64::try_from(read(self, &stats)).unwrap_or(i64::MAX));
         }
         self.metrics.text()
+    }
+}
+
+fn topology(view: &ClusterView) -> Topology {
+    let record = view.record();
+    let members =
+        record.iter().flat_map(|record| record.members()).zip(view.members()).map(|(member, seen)| {
+            let gossiped = view.nodes().get(&member.node_id);
+            TopologyNode {
+                node_id: member.node_id.clone(),
+                zone: gossiped.map_or(&member.zone, |node| &node.zone).clone(),
+                grpc_address: seen.peer_address.clone(),
+                live: seen.live,
+                ready: gossiped.is_some_and(|node| node.ready),
+                member: true,
+            }
+        });
+    let is_gateway = |node: &&NodeInfo| record.is_none_or(|r| r.index_of(&node.node_id).is_none());
+    let gateways = view.nodes().values().filter(is_gateway).map(|node| TopologyNode {
+        node_id: node.node_id.clone(),
+        zone: node.zone.clone(),
+        grpc_address: node.addresses.grpc.clone(),
+        live: node.live,
+        ready: node.ready,
+        member: false,
+    });
+    Topology {
+        cluster_id: record.map_or(0, |r| r.cluster_id()),
+        epoch: record.map_or(0, |r| r.epoch()),
+        phase: record.map_or(0, |r| r.phase().number()),
+        replicas: record.map_or(0, |r| r.table().replicas() as u32),
+        nodes: members.chain(gateways).collect(),
+        owners: record.map_or_else(Vec::new, |r| r.table().places().to_vec()),
     }
 }
 

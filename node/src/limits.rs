@@ -24,6 +24,13 @@ pub const PIPELINE_BATCH_OPS: usize = 256;
 /// Bytes of values after which a pipeline's message takes no further result.
 pub const PIPELINE_BATCH_BYTES: usize = 256 * 1024;
 
+/// Keys in one batch call over gRPC or REST.
+pub const BATCH_KEYS: usize = 10_000;
+/// Of them, operations that run at the same time.
+pub const BATCH_IN_FLIGHT: usize = 1_024;
+/// Bytes of values in the answer to one batch call.
+pub const BATCH_VALUE_BYTES: usize = 10 * 1024 * 1024;
+
 /// RESP connections served at once; further ones are told so and closed.
 pub const RESP_CLIENTS: usize = 10_000;
 /// How long accepting rests after it failed.
@@ -78,6 +85,8 @@ const KEY_AND_VALUE: usize = shoal_proto::types::MAX_KEY_BYTES + shoal_proto::ty
 const _: () = assert!(PEER_BATCH_OPS <= PEER_QUEUE);
 const _: () = assert!(PEER_BATCH_BYTES + KEY_AND_VALUE + 1024 * 1024 < MAX_MESSAGE_BYTES);
 const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () =
+    assert!(BATCH_KEYS * 128 + BATCH_VALUE_BYTES < MAX_MESSAGE_BYTES, "an outcome takes less than 128 bytes");
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);

@@ -115,7 +115,7 @@ impl FakeNode {
                 let result = self.seen.lock().unwrap().apply(op);
                 results.push(kv::OperationResult { id: operation.id, result: Some(result) });
             }
-            if replies.send(Ok(kv::PipelineResponse { results })).await.is_err() {
+            if replies.send(Ok(kv::PipelineResponse { results, clock_ms: 0 })).await.is_err() {
                 return;
             }
         }
@@ -142,6 +142,10 @@ impl Seen {
                 let existed = self.values.remove(&delete.key).is_some();
                 Answer::Delete(kv::DeleteResponse { existed, outcome })
             }
+            Op::Expire(expire) => {
+                let existed = self.values.contains_key(&expire.key);
+                Answer::Expire(kv::ExpireResponse { existed, outcome })
+            }
         }
     }
 }
@@ -151,6 +155,7 @@ fn key(op: &Op) -> &[u8] {
         Op::Get(get) => &get.key,
         Op::Set(set) => &set.key,
         Op::Delete(delete) => &delete.key,
+        Op::Expire(expire) => &expire.key,
     }
 }
 
@@ -159,6 +164,7 @@ type Reply = Result<kv::PipelineResponse, Status>;
 #[tonic::async_trait]
 impl Kv for FakeNode {
     type PipelineStream = ReceiverStream<Reply>;
+    type TopologyStream = ReceiverStream<Result<kv::TopologyResponse, Status>>;
 
     async fn get(&self, _: Request<kv::GetRequest>) -> Result<Response<kv::GetResponse>, Status> {
         Err(Status::unimplemented("only pipelines"))
@@ -169,6 +175,38 @@ impl Kv for FakeNode {
     }
 
     async fn delete(&self, _: Request<kv::DeleteRequest>) -> Result<Response<kv::DeleteResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn expire(&self, _: Request<kv::ExpireRequest>) -> Result<Response<kv::ExpireResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn batch_get(
+        &self,
+        _: Request<kv::BatchGetRequest>,
+    ) -> Result<Response<kv::BatchGetResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn batch_set(
+        &self,
+        _: Request<kv::BatchSetRequest>,
+    ) -> Result<Response<kv::BatchSetResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn batch_delete(
+        &self,
+        _: Request<kv::BatchDeleteRequest>,
+    ) -> Result<Response<kv::BatchDeleteResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn topology(
+        &self,
+        _: Request<kv::TopologyRequest>,
+    ) -> Result<Response<Self::TopologyStream>, Status> {
         Err(Status::unimplemented("only pipelines"))
     }
 

@@ -34,6 +34,8 @@ pub struct Outcome {
     pub tag: Option<Tag>,
     /// When that version expires.
     pub expires_at: Option<UnixMillis>,
+    /// How long that is from now by the coordinator's clock, zero once it has passed.
+    pub ttl: Option<Duration>,
     /// The level that was met.
     pub reached: Consistency,
     /// Owners that were asked.
@@ -112,6 +114,14 @@ pub enum CoordinatorError {
     /// Too much is in flight; nothing was done.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// The client's tag would shut out everyone else's writes until the clocks have caught up; nothing was done.
+    #[error("tag is {ahead_ms} ms ahead of this node's clock, {allowed_ms} ms are allowed")]
+    TagAhead {
+        /// How far ahead it is.
+        ahead_ms: u64,
+        /// How far it may be.
+        allowed_ms: u64,
+    },
     /// The request can never succeed as it is.
     #[error("{0}")]
     Invalid(String),

@@ -93,7 +93,7 @@ impl Coordinator {
         }
         self.metrics.reads.inc();
         let outcome = ReadOutcome { entry, asked: 1, answered: 1, repaired: false };
-        Some(Ok(get_reply(outcome, level)))
+        Some(Ok(self.get_reply(outcome, level)))
     }
 
     /// Reads a key.
@@ -104,7 +104,7 @@ impl Coordinator {
         self.metrics.reads.inc();
         let level = options.consistency.unwrap_or(self.config.read_consistency);
         let outcome = self.counted(self.read(&key, level, self.deadline(options)).await)?;
-        Ok(get_reply(outcome, level))
+        Ok(self.get_reply(outcome, level))
     }
 
     /// Stores a value at once if one acknowledgement is enough and this node can give it; the other owners get theirs
@@ -213,7 +213,7 @@ impl Coordinator {
         let found = read.entry.as_ref().map(Stamped::version);
         let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
             let existed = false;
-            return Ok(ExistedReply { existed, outcome: get_reply(read, level).outcome });
+            return Ok(ExistedReply { existed, outcome: self.get_reply(read, level).outcome });
         };
         let touch = held.touch.checked_add(1).ok_or_else(|| {
             CoordinatorError::Invalid(
@@ -276,11 +276,10 @@ impl Coordinator {
         // Against wall time: against the hybrid clock, which follows the tags it accepts, each tag would buy the next.
         let ahead = tag.millis().saturating_since(local.wall.now());
         if ahead > CLIENT_TAG_AHEAD && tag.millis() > self.now() {
-            return Err(CoordinatorError::Invalid(format!(
-                "tag is {} ms ahead of this node's clock, {} ms are allowed",
-                ahead.as_millis(),
-                CLIENT_TAG_AHEAD.as_millis()
-            )));
+            return Err(CoordinatorError::TagAhead {
+                ahead_ms: ahead.as_millis() as u64,
+                allowed_ms: CLIENT_TAG_AHEAD.as_millis() as u64,
+            });
         }
         local.clock.observe(tag);
         Ok(tag)
@@ -322,6 +321,7 @@ impl Coordinator {
         Outcome {
             tag: Some(version.tag),
             expires_at: version.expires_at,
+            ttl: self.ttl(version.expires_at),
             reached,
             asked: outcome.asked,
             answered: outcome.answered,
@@ -332,6 +332,28 @@ impl Coordinator {
         }
     }
 
+    fn get_reply(&self, read: ReadOutcome, reached: Consistency) -> GetReply {
+        let version = read.entry.as_ref().map(Stamped::version);
+        let expires_at = version.and_then(|version| version.expires_at);
+        let outcome = Outcome {
+            tag: version.map(|version| version.tag),
+            expires_at,
+            ttl: self.ttl(expires_at),
+            reached,
+            asked: read.asked,
+            answered: read.answered,
+            superseded_by: None,
+            repaired: read.repaired,
+            hinted: false,
+            degraded: false,
+        };
+        GetReply { value: read.entry.and_then(Stamped::into_value), outcome }
+    }
+
+    fn ttl(&self, expires_at: Option<UnixMillis>) -> Option<Duration> {
+        expires_at.map(|at| at.saturating_since(self.now()))
+    }
+
     fn counted<T>(&self, result: Result<T, CoordinatorError>) -> Result<T, CoordinatorError> {
         match &result {
             Err(CoordinatorError::Unavailable { .. }) => drop(self.metrics.unavailable.inc()),
@@ -340,20 +362,4 @@ impl Coordinator {
         }
         result
     }
-}
-
-fn get_reply(read: ReadOutcome, reached: Consistency) -> GetReply {
-    let version = read.entry.as_ref().map(Stamped::version);
-    let outcome = Outcome {
-        tag: version.map(|version| version.tag),
-        expires_at: version.and_then(|version| version.expires_at),
-        reached,
-        asked: read.asked,
-        answered: read.answered,
-        superseded_by: None,
-        repaired: read.repaired,
-        hinted: false,
-        degraded: false,
-    };
-    GetReply { value: read.entry.and_then(Stamped::into_value), outcome }
 }

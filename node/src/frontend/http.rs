@@ -71,9 +71,15 @@ async fn metrics(State(info): State<Info>) -> ([(HeaderName, &'static str); 1], 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{ClusterStatus, NodeAddress, NodeStats, SlotRange};
+    use crate::admin::{ClusterStatus, NodeAddress, NodeReport, NodeStats, SlotRange, Topology};
     use axum::{body::Body, http::Request};
+    use futures::{
+        FutureExt as _, StreamExt as _,
+        future::{BoxFuture, ready},
+        stream::BoxStream,
+    };
     use shoal_proto::types::NodeId;
+    use std::collections::BTreeMap;
     use tower::ServiceExt as _;
 
     struct Fake {
@@ -112,6 +118,15 @@ mod tests {
                 me: id(),
                 nodes: Vec::new(),
             }
+        }
+
+        fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>> {
+            ready(BTreeMap::from([(id(), NodeReport { stats: self.stats(), ..NodeReport::default() })]))
+                .boxed()
+        }
+
+        fn topologies(&self) -> BoxStream<'static, Topology> {
+            futures::stream::empty().boxed()
         }
 
         fn is_ready(&self) -> bool {

@@ -1,12 +1,15 @@
 //! The doors. Each translates its protocol to a [`Command`] and a [`Reply`] to its protocol; nothing else reaches the
 //! coordinator.
 
+mod batch;
 pub mod error_map;
 pub mod grpc;
 // The router stands on the real network stack.
 #[cfg(not(madsim))]
 pub mod http;
 pub mod resp;
+
+pub(in crate::frontend) use batch::execute_all;
 
 use crate::coordinator::{
     Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,
@@ -26,6 +29,9 @@ pub enum Command {
     Expire(Key, Expiry),
 }
 
+/// A request that a door has translated, or why it could not be.
+pub(in crate::frontend) type Translated = Result<(Command, RequestOptions), CoordinatorError>;
+
 /// An answer in no particular protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
@@ -33,8 +39,10 @@ pub enum Reply {
     Value(GetReply),
     /// To [`Command::Set`].
     Stored(SetReply),
-    /// To [`Command::Delete`] and [`Command::Expire`].
-    Existed(ExistedReply),
+    /// To [`Command::Delete`].
+    Deleted(ExistedReply),
+    /// To [`Command::Expire`].
+    Touched(ExistedReply),
 }
 
 impl Command {
@@ -86,7 +94,7 @@ pub async fn execute(
         Command::Set(key, value, expiry) => {
             coordinator.set(key, value, expiry, options).await.map(Reply::Stored)
         }
-        Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Existed),
-        Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Existed),
+        Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Deleted),
+        Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Touched),
     }
 }

@@ -32,7 +32,7 @@ async fn a_clients_tag_is_kept_and_cannot_push_the_clock_ahead_step_by_step() {
     for step in 1..=20 {
         match set(&client, tag(step * 400, writer)).await {
             Ok(_) => assert!(step <= 2, "a tag {} ms ahead was taken", step * 400),
-            Err(ClientError::Invalid(why)) => {
+            Err(ClientError::TagAhead(why)) => {
                 assert!(why.contains("ahead of this node's clock"), "{why}");
                 refused += 1;
             }

@@ -21,6 +21,7 @@ pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
     let code = match kind {
         Kind::Unspecified => Code::Unknown,
         Kind::Invalid => Code::InvalidArgument,
+        Kind::TagAhead => Code::FailedPrecondition,
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
         Kind::Overloaded => Code::ResourceExhausted,
@@ -38,6 +39,7 @@ fn kind(error: &CoordinatorError) -> (Kind, bool) {
         CoordinatorError::Unavailable { maybe, .. } => (Kind::Unavailable, *maybe),
         CoordinatorError::Timeout { maybe, .. } => (Kind::Timeout, *maybe),
         CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
+        CoordinatorError::TagAhead { .. } => (Kind::TagAhead, false),
         CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
 }
@@ -65,6 +67,12 @@ mod tests {
                 "true",
             ),
             (CoordinatorError::Overloaded("queue"), Code::ResourceExhausted, "OVERLOADED", "false"),
+            (
+                CoordinatorError::TagAhead { ahead_ms: 900, allowed_ms: 500 },
+                Code::FailedPrecondition,
+                "TAG_AHEAD",
+                "false",
+            ),
             (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
         ];
         for (error, code, kind, maybe) in errors {

@@ -2,19 +2,22 @@
 //!
 //! A request that has begun runs to its end even if its caller hangs up, so that owners it could not reach get hints.
 
+mod batch;
+mod deadline;
 mod pipeline;
 mod translate;
 
-use super::{Reply, error_map, execute, try_execute};
+use super::{Reply, Translated, error_map, execute, execute_all, try_execute};
 use crate::admin::ClusterInfo;
-use crate::coordinator::Coordinator;
+use crate::coordinator::{Coordinator, CoordinatorError};
 use crate::limits;
+use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
 use shoal_proto::wire::admin::v1::{StatusRequest, StatusResponse};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -50,9 +53,10 @@ impl GrpcDoor {
         server.add_service(kv).add_service(AdminServer::new(self))
     }
 
-    /// Answers a unary call.
-    async fn answer(&self, request: translate::Translated) -> Result<Reply, Status> {
+    /// Answers a unary call whose client waits for `patience`, unless it does not say.
+    async fn answer(&self, request: Translated, patience: Option<Duration>) -> Result<Reply, Status> {
         let (command, options) = request.map_err(|error| error_map::status(&error))?;
+        let options = deadline::within(options, patience);
         let answer = match try_execute(&self.coordinator, command, &options) {
             Ok(answer) => answer,
             Err(command) => {
@@ -62,6 +66,22 @@ impl GrpcDoor {
             }
         };
         answer.map_err(|error| error_map::status(&error))
+    }
+
+    /// Answers a batch call: every operation for itself, in order.
+    async fn answer_all(
+        &self,
+        operations: Vec<Translated>,
+        patience: Option<Duration>,
+    ) -> Result<Vec<Result<Reply, CoordinatorError>>, Status> {
+        let within = |(command, options)| (command, deadline::within(options, patience));
+        let operations = operations.into_iter().map(|operation| operation.map(within)).collect();
+        let coordinator = self.coordinator.clone();
+        let running =
+            tokio::spawn(
+                async move { execute_all(&coordinator, operations, limits::BATCH_VALUE_BYTES).await },
+            );
+        running.await.map_err(|_| Status::internal("the request was aborted"))
     }
 
     /// Begins an operation of a pipeline.
@@ -86,18 +106,22 @@ impl GrpcDoor {
 #[tonic::async_trait]
 impl Kv for GrpcDoor {
     type PipelineStream = ReceiverStream<Result<kv::PipelineResponse, Status>>;
+    type TopologyStream = BoxStream<'static, Result<kv::TopologyResponse, Status>>;
 
     async fn get(&self, request: Request<kv::GetRequest>) -> Result<Response<kv::GetResponse>, Status> {
-        match self.answer(translate::get(request.into_inner())).await? {
+        let patience = deadline::of(&request)?;
+        match self.answer(translate::get(request.into_inner()), patience).await? {
             Reply::Value(reply) => Ok(Response::new(reply.into())),
-            Reply::Stored(_) | Reply::Existed(_) => Err(mismatch()),
+            _ => Err(mismatch()),
         }
     }
 
     async fn set(&self, request: Request<kv::SetRequest>) -> Result<Response<kv::SetResponse>, Status> {
-        match self.answer(translate::set(request.into_inner(), self.coordinator.now())).await? {
+        let patience = deadline::of(&request)?;
+        let request = translate::set(request.into_inner(), self.coordinator.now());
+        match self.answer(request, patience).await? {
             Reply::Stored(reply) => Ok(Response::new(reply.into())),
-            Reply::Value(_) | Reply::Existed(_) => Err(mismatch()),
+            _ => Err(mismatch()),
         }
     }
 
@@ -105,10 +129,53 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::DeleteRequest>,
     ) -> Result<Response<kv::DeleteResponse>, Status> {
-        match self.answer(translate::delete(request.into_inner())).await? {
-            Reply::Existed(reply) => Ok(Response::new(reply.into())),
-            Reply::Value(_) | Reply::Stored(_) => Err(mismatch()),
+        let patience = deadline::of(&request)?;
+        match self.answer(translate::delete(request.into_inner()), patience).await? {
+            Reply::Deleted(reply) => Ok(Response::new(reply.into())),
+            _ => Err(mismatch()),
         }
+    }
+
+    async fn expire(
+        &self,
+        request: Request<kv::ExpireRequest>,
+    ) -> Result<Response<kv::ExpireResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        let request = translate::expire(request.into_inner(), self.coordinator.now());
+        match self.answer(request, patience).await? {
+            Reply::Touched(reply) => Ok(Response::new(reply.into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn batch_get(
+        &self,
+        request: Request<kv::BatchGetRequest>,
+    ) -> Result<Response<kv::BatchGetResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        let answers = self.answer_all(batch::get(request.into_inner())?, patience).await?;
+        Ok(Response::new(kv::BatchGetResponse { items: answers.into_iter().map(batch::got).collect() }))
+    }
+
+    async fn batch_set(
+        &self,
+        request: Request<kv::BatchSetRequest>,
+    ) -> Result<Response<kv::BatchSetResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        let operations = batch::set(request.into_inner(), self.coordinator.now())?;
+        let answers = self.answer_all(operations, patience).await?;
+        Ok(Response::new(kv::BatchSetResponse { items: answers.into_iter().map(batch::stored).collect() }))
+    }
+
+    async fn batch_delete(
+        &self,
+        request: Request<kv::BatchDeleteRequest>,
+    ) -> Result<Response<kv::BatchDeleteResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        let answers = self.answer_all(batch::delete(request.into_inner())?, patience).await?;
+        Ok(Response::new(kv::BatchDeleteResponse {
+            items: answers.into_iter().map(batch::deleted).collect(),
+        }))
     }
 
     async fn pipeline(
@@ -119,18 +186,34 @@ impl Kv for GrpcDoor {
         let (replies, stream) = mpsc::channel(1);
         let door = self.clone();
         let begin = move |operation| door.begin(operation);
-        tokio::spawn(pipeline::run(request.into_inner(), replies, self.closing.clone(), begin));
+        let clock = self.coordinator.clone();
+        let clock = move || clock.now();
+        tokio::spawn(pipeline::run(request.into_inner(), replies, self.closing.clone(), clock, begin));
         Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn topology(
+        &self,
+        _: Request<kv::TopologyRequest>,
+    ) -> Result<Response<Self::TopologyStream>, Status> {
+        let (coordinator, me) = (self.coordinator.clone(), self.info.me().node_id);
+        let topologies = self.info.topologies().take_until(self.closing.clone().cancelled_owned());
+        let answers =
+            topologies.map(move |topology| Ok(translate::topology(topology, &me, coordinator.now())));
+        Ok(Response::new(answers.boxed()))
     }
 }
 
+const MISMATCH: &str = "the coordinator answered another kind of request";
+
 fn mismatch() -> Status {
-    Status::internal("the coordinator answered another kind of request")
+    Status::internal(MISMATCH)
 }
 
 #[tonic::async_trait]
 impl Admin for GrpcDoor {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
-        Ok(Response::new(translate::status(self.info.status(), self.info.stats())))
+        let reports = self.info.survey().await;
+        Ok(Response::new(translate::status(self.info.status(), self.info.stats(), reports)))
     }
 }

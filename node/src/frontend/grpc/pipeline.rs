@@ -5,6 +5,7 @@
 
 use crate::limits::{PIPELINE_BATCH_BYTES, PIPELINE_BATCH_OPS, PIPELINE_IN_FLIGHT, PIPELINE_UNSENT_BYTES};
 use futures::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
+use shoal_proto::types::UnixMillis;
 use shoal_proto::wire::kv::v1::operation_result::Result as Answer;
 use shoal_proto::wire::kv::v1::{Operation, OperationResult, PipelineRequest, PipelineResponse};
 use std::collections::VecDeque;
@@ -22,13 +23,15 @@ pub(super) enum Begun<F> {
 
 /// Runs the operations of `requests` and sends everything that is done in one message, until the client ends the
 /// stream or hangs up, or `closing` is cancelled. What has begun is finished either way.
-pub(super) async fn run<R, B, F>(
+pub(super) async fn run<R, C, B, F>(
     mut requests: R,
     replies: mpsc::Sender<Result<PipelineResponse, Status>>,
     closing: CancellationToken,
+    clock: C,
     begin: B,
 ) where
     R: Stream<Item = Result<PipelineRequest, Status>> + Unpin,
+    C: Fn() -> UnixMillis,
     B: Fn(Operation) -> Begun<F>,
     F: Future<Output = OperationResult>,
 {
@@ -54,7 +57,7 @@ pub(super) async fn run<R, B, F>(
         tokio::select! {
             biased;
             permit = replies.reserve(), if !unsent.results.is_empty() => match permit {
-                Ok(permit) => permit.send(Ok(unsent.take_message())),
+                Ok(permit) => permit.send(Ok(unsent.take_message(clock()))),
                 Err(_) => break,
             },
             Some(result) = running.next() => unsent.push(result),
@@ -89,7 +92,7 @@ impl Unsent {
     }
 
     /// As many of the oldest results as one message takes.
-    fn take_message(&mut self) -> PipelineResponse {
+    fn take_message(&mut self, clock: UnixMillis) -> PipelineResponse {
         let (mut results, mut bytes) = (Vec::new(), 0);
         while results.len() < PIPELINE_BATCH_OPS
             && bytes < PIPELINE_BATCH_BYTES
@@ -99,7 +102,7 @@ impl Unsent {
             results.push(result);
         }
         self.bytes -= bytes;
-        PipelineResponse { results }
+        PipelineResponse { results, clock_ms: clock.0 }
     }
 }
 
@@ -134,6 +137,10 @@ mod tests {
         Some(message.results.iter().map(|result| result.id).collect())
     }
 
+    fn clock() -> UnixMillis {
+        UnixMillis(7)
+    }
+
     fn at_once(operation: Operation) -> Begun<Ready<OperationResult>> {
         Begun::Done(stored(operation.id))
     }
@@ -142,7 +149,7 @@ mod tests {
     async fn what_is_done_at_once_is_answered_in_one_message() {
         let (tx, mut replies) = mpsc::channel(1);
         let requests = futures::stream::iter([message([1, 2, 3])]);
-        run(requests, tx, CancellationToken::new(), at_once).await;
+        run(requests, tx, CancellationToken::new(), clock, at_once).await;
         assert_eq!(next_ids(&mut replies).await, Some(vec![1, 2, 3]));
         assert_eq!(next_ids(&mut replies).await, None);
     }
@@ -160,7 +167,7 @@ mod tests {
             None => Begun::Done(stored(operation.id)),
         };
         let requests = futures::stream::iter([message([1]), message([2])]);
-        let task = tokio::spawn(run(requests, tx, CancellationToken::new(), begin));
+        let task = tokio::spawn(run(requests, tx, CancellationToken::new(), clock, begin));
         assert_eq!(next_ids(&mut replies).await, Some(vec![2]));
         release.send(()).unwrap();
         assert_eq!(next_ids(&mut replies).await, Some(vec![1]));
@@ -180,7 +187,7 @@ mod tests {
                 stored(operation.id)
             })
         };
-        let task = tokio::spawn(run(ReceiverStream::new(stream), tx, CancellationToken::new(), begin));
+        let task = tokio::spawn(run(ReceiverStream::new(stream), tx, CancellationToken::new(), clock, begin));
         requests.send(message(0..PIPELINE_IN_FLIGHT as u64)).await.unwrap();
         requests.send(message([9_999])).await.unwrap();
         let mut running = VecDeque::new();
@@ -218,7 +225,7 @@ mod tests {
         };
         drop(replies);
         let requests = futures::stream::iter([message([1, 2])]);
-        let task = tokio::spawn(run(requests, tx, CancellationToken::new(), begin));
+        let task = tokio::spawn(run(requests, tx, CancellationToken::new(), clock, begin));
         finish.send(()).unwrap();
         task.await.unwrap();
         assert_eq!(*completed.lock().unwrap(), [1]);
@@ -229,7 +236,7 @@ mod tests {
         let (requests, stream) = mpsc::channel(1);
         let (tx, mut replies) = mpsc::channel(1);
         let closing = CancellationToken::new();
-        let task = tokio::spawn(run(ReceiverStream::new(stream), tx, closing.clone(), at_once));
+        let task = tokio::spawn(run(ReceiverStream::new(stream), tx, closing.clone(), clock, at_once));
         requests.send(message([1])).await.unwrap();
         assert_eq!(next_ids(&mut replies).await, Some(vec![1]));
         closing.cancel();
@@ -242,7 +249,7 @@ mod tests {
         let (tx, mut replies) = mpsc::channel(1);
         let requests = futures::stream::iter([message([1]), Err(Status::out_of_range("too large"))])
             .chain(futures::stream::once(pending()));
-        let task = tokio::spawn(run(Box::pin(requests), tx, CancellationToken::new(), at_once));
+        let task = tokio::spawn(run(Box::pin(requests), tx, CancellationToken::new(), clock, at_once));
         assert_eq!(next_ids(&mut replies).await, Some(vec![1]));
         assert_eq!(replies.recv().await.unwrap().unwrap_err().message(), "too large");
         task.await.unwrap();
@@ -256,7 +263,7 @@ mod tests {
             let get = Answer::Get(GetResponse { value, outcome: None });
             Begun::<Ready<_>>::Done(OperationResult { id: operation.id, result: Some(get) })
         };
-        run(futures::stream::iter([message(1..=5)]), tx, CancellationToken::new(), begin).await;
+        run(futures::stream::iter([message(1..=5)]), tx, CancellationToken::new(), clock, begin).await;
         for expected in [vec![1, 2], vec![3, 4], vec![5]] {
             assert_eq!(next_ids(&mut replies).await, Some(expected));
         }

@@ -1,17 +1,15 @@
 //! Between the wire and the front ends' vocabulary. What cannot be translated is an invalid request that says why.
 
-use crate::admin::{ClusterStatus, NodeStats, NodeStatus};
+use crate::admin::{ClusterStatus, HotKey, NodeReport, NodeStats, NodeStatus, Topology, TopologyNode};
 use crate::coordinator::{
     CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply,
 };
-use crate::frontend::{Command, Reply, error_map};
+use crate::frontend::{Command, Reply, Translated, error_map};
 use shoal_proto::convert::DecodeError;
-use shoal_proto::types::{Key, Tag, UnixMillis, Value};
+use shoal_proto::types::{Key, NodeId, Tag, UnixMillis, Value};
 use shoal_proto::wire::kv::v1::{operation::Op, operation_result::Result as Answer};
 use shoal_proto::wire::{admin::v1 as admin, kv::v1 as kv};
-use std::time::Duration;
-
-pub(super) type Translated = Result<(Command, RequestOptions), CoordinatorError>;
+use std::{collections::BTreeMap, time::Duration};
 
 // ---- requests ----
 
@@ -20,6 +18,7 @@ pub(super) fn operation(operation: kv::Operation, now: UnixMillis) -> Translated
         Some(Op::Get(request)) => get(request),
         Some(Op::Set(request)) => set(request, now),
         Some(Op::Delete(request)) => delete(request),
+        Some(Op::Expire(request)) => expire(request, now),
         None => Err(CoordinatorError::Invalid("operation without a kind this version knows".into())),
     }
 }
@@ -40,7 +39,16 @@ pub(super) fn delete(request: kv::DeleteRequest) -> Translated {
     Ok((Command::Delete(key(request.key)?), options))
 }
 
-fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<RequestOptions, CoordinatorError> {
+pub(super) fn expire(request: kv::ExpireRequest, now: UnixMillis) -> Translated {
+    let options = options(request.consistency, request.deadline_ms, 0)?;
+    Ok((Command::Expire(key(request.key)?, expiry(request.ttl_ms, now)?), options))
+}
+
+pub(super) fn options(
+    consistency: i32,
+    deadline_ms: u32,
+    tag: u64,
+) -> Result<RequestOptions, CoordinatorError> {
     Ok(RequestOptions {
         consistency: kv::Consistency::level(consistency).map_err(invalid)?,
         timeout: (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into())),
@@ -48,11 +56,11 @@ fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<RequestOption
     })
 }
 
-fn key(bytes: bytes::Bytes) -> Result<Key, CoordinatorError> {
+pub(super) fn key(bytes: bytes::Bytes) -> Result<Key, CoordinatorError> {
     Key::new(bytes).map_err(invalid)
 }
 
-fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, CoordinatorError> {
+pub(super) fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, CoordinatorError> {
     let ttl = Duration::from_millis(ttl_ms);
     match now.checked_add(ttl) {
         _ if ttl.is_zero() => Ok(Expiry::Never),
@@ -71,7 +79,8 @@ pub(super) fn result(id: u64, answer: Result<Reply, CoordinatorError>) -> kv::Op
     let answer = match answer {
         Ok(Reply::Value(reply)) => Answer::Get(reply.into()),
         Ok(Reply::Stored(reply)) => Answer::Set(reply.into()),
-        Ok(Reply::Existed(reply)) => Answer::Delete(reply.into()),
+        Ok(Reply::Deleted(reply)) => Answer::Delete(reply.into()),
+        Ok(Reply::Touched(reply)) => Answer::Expire(reply.into()),
         Err(error) => Answer::Failure(error_map::failure(&error)),
     };
     kv::OperationResult { id, result: Some(answer) }
@@ -95,6 +104,12 @@ impl From<ExistedReply> for kv::DeleteResponse {
     }
 }
 
+impl From<ExistedReply> for kv::ExpireResponse {
+    fn from(reply: ExistedReply) -> Self {
+        Self { existed: reply.existed, outcome: Some(reply.outcome.into()) }
+    }
+}
+
 impl From<Outcome> for kv::Outcome {
     fn from(outcome: Outcome) -> Self {
         Self {
@@ -107,11 +122,16 @@ impl From<Outcome> for kv::Outcome {
             hinted: outcome.hinted,
             degraded: outcome.degraded,
             expires_at: outcome.expires_at.map_or(0, |at| at.0),
+            ttl_ms: outcome.ttl.map_or(0, |ttl| ttl.as_millis() as u64),
         }
     }
 }
 
-pub(super) fn status(status: ClusterStatus, stats: NodeStats) -> admin::StatusResponse {
+pub(super) fn status(
+    status: ClusterStatus,
+    stats: NodeStats,
+    mut reports: BTreeMap<NodeId, NodeReport>,
+) -> admin::StatusResponse {
     admin::StatusResponse {
         node_id: status.me.to_string(),
         cluster: status.cluster,
@@ -120,7 +140,14 @@ pub(super) fn status(status: ClusterStatus, stats: NodeStats) -> admin::StatusRe
         phase: status.phase,
         vnodes: status.vnodes,
         replicas: status.replicas,
-        nodes: status.nodes.into_iter().map(Into::into).collect(),
+        nodes: status
+            .nodes
+            .into_iter()
+            .map(|node| {
+                let report = reports.remove(&node.info.node_id).map(Into::into);
+                admin::Node { report, ..node.into() }
+            })
+            .collect(),
         local: Some(stats.into()),
     }
 }
@@ -139,6 +166,63 @@ impl From<NodeStatus> for admin::Node {
             http_address: node.info.addresses.http,
             grpc_address: node.info.addresses.grpc,
             gossip_address: node.info.addresses.gossip,
+            report: None,
+        }
+    }
+}
+
+impl From<NodeReport> for admin::Report {
+    fn from(report: NodeReport) -> Self {
+        let stats = report.stats;
+        Self {
+            entries: stats.entries,
+            bytes: stats.bytes,
+            max_bytes: stats.max_bytes,
+            hits: stats.hits,
+            misses: stats.misses,
+            evictions: stats.evictions,
+            expirations: stats.expirations,
+            requests: stats.requests,
+            hints: stats.hints,
+            hint_bytes: stats.hint_bytes,
+            vnodes_owned: stats.vnodes_owned,
+            vnodes_ready: stats.vnodes_ready,
+            uptime_ms: stats.uptime_ms,
+            requests_per_second: report.requests_per_second,
+            hot_keys: report.hot_keys.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<HotKey> for admin::HotKey {
+    fn from(hot: HotKey) -> Self {
+        Self { key: hot.key.into_bytes(), per_second: hot.per_second }
+    }
+}
+
+/// `clock` is the node's hybrid clock.
+pub(super) fn topology(topology: Topology, me: &NodeId, clock: UnixMillis) -> kv::TopologyResponse {
+    kv::TopologyResponse {
+        cluster_id: topology.cluster_id,
+        epoch: topology.epoch,
+        phase: topology.phase,
+        replicas: topology.replicas,
+        nodes: topology.nodes.into_iter().map(Into::into).collect(),
+        owners: topology.owners.into_iter().map(Into::into).collect(),
+        node_id: me.to_string(),
+        clock_ms: clock.0,
+    }
+}
+
+impl From<TopologyNode> for kv::TopologyNode {
+    fn from(node: TopologyNode) -> Self {
+        Self {
+            node_id: node.node_id.to_string(),
+            zone: node.zone,
+            grpc_address: node.grpc_address,
+            live: node.live,
+            ready: node.ready,
+            member: node.member,
         }
     }
 }

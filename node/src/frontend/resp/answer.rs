@@ -39,7 +39,7 @@ impl Answer {
                 Self::Integer(i64::from(reply.value.is_some()))
             }
             (Reply::Stored(_), _) => Self::Ok,
-            (Reply::Existed(reply), _) => Self::Integer(i64::from(reply.existed)),
+            (Reply::Deleted(reply) | Reply::Touched(reply), _) => Self::Integer(i64::from(reply.existed)),
         }
     }
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_reply_becomes_what_the_command_promised() {
-        let existed = |existed| Reply::Existed(ExistedReply { existed, outcome: outcome() });
+        let existed = |existed| Reply::Deleted(ExistedReply { existed, outcome: outcome() });
         for (shape, reply, expected) in [
             (Shape::Value, hit("v", None), Answer::Value(Some(value("v")))),
             (Shape::Value, miss(), Answer::Value(None)),

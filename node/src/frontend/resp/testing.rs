@@ -2,11 +2,17 @@
 
 use super::{Backend, RespCounters, RespDoor};
 use crate::{
-    admin::{ClusterInfo, ClusterStatus, NodeAddress, NodeStats, NodeStatus, SlotRange},
+    admin::{
+        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+    },
     coordinator::{CoordinatorError, ExistedReply, GetReply, Outcome, RequestOptions, SetReply},
     frontend::{Command, Reply},
 };
-use futures::{FutureExt as _, future::BoxFuture};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream::BoxStream,
+};
 use parking_lot::Mutex;
 use shoal_membership::{Addresses, NodeInfo};
 use shoal_proto::types::{Consistency, Key, NodeId, UnixMillis, Value};
@@ -21,6 +27,7 @@ pub(super) fn outcome() -> Outcome {
     Outcome {
         tag: None,
         expires_at: None,
+        ttl: None,
         reached: Consistency::One,
         asked: 1,
         answered: 1,
@@ -74,10 +81,10 @@ impl MapBackend {
                 Reply::Stored(SetReply { outcome })
             }
             Command::Delete(key) => {
-                Reply::Existed(ExistedReply { existed: map.remove(&key).is_some(), outcome })
+                Reply::Deleted(ExistedReply { existed: map.remove(&key).is_some(), outcome })
             }
             Command::Expire(key, _) => {
-                Reply::Existed(ExistedReply { existed: map.contains_key(&key), outcome })
+                Reply::Touched(ExistedReply { existed: map.contains_key(&key), outcome })
             }
         })
     }
@@ -179,6 +186,15 @@ impl ClusterInfo for ThreeNodes {
             me: address(1).node_id,
             nodes: (1..=3).map(node).collect(),
         }
+    }
+
+    fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>> {
+        let report = NodeReport { stats: self.stats(), ..NodeReport::default() };
+        ready(BTreeMap::from([(address(1).node_id, report)])).boxed()
+    }
+
+    fn topologies(&self) -> BoxStream<'static, Topology> {
+        futures::stream::empty().boxed()
     }
 
     fn is_ready(&self) -> bool {
