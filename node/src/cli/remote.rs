@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Found, Key, Tag, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Found, Key, Routing, Tag, Value,
 };
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ impl Remote {
     /// # Errors
     /// When none does; tells why of each.
     pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
-        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::default() };
+        // Whoever names a node wants that one to answer, and may not reach the others.
+        let config = ClientConfig { timeout: PATIENCE, routing: Routing::Contact, ..ClientConfig::default() };
         let client = Client::connect(nodes, config).await?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
