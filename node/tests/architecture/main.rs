@@ -16,7 +16,7 @@ type Edges = [(&'static str, &'static [&'static str])];
 const CRATES: &Edges = &[
     ("shoal_proto", &[]),
     ("shoal_membership", &["shoal_proto"]),
-    ("shoal_client", &["shoal_proto"]),
+    ("shoal_client", &["shoal_membership", "shoal_proto"]),
     ("shoal_node", &["shoal_membership", "shoal_proto"]),
     ("shoal", &["shoal_client", "shoal_membership", "shoal_node", "shoal_proto"]),
     ("shoal_benches", &[]),
@@ -43,7 +43,14 @@ const NODE: &Edges = &[
 
 /// Decisions: time, randomness and the view of the cluster are their arguments.
 const PURE: &[&str] = &[
+    "shoal_client::breaker",
+    "shoal_client::budget",
+    "shoal_client::clock",
+    "shoal_client::load::refresh",
     "shoal_client::outcome",
+    "shoal_client::retry",
+    "shoal_client::router",
+    "shoal_client::topology",
     "shoal_membership::gossip::schema",
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
@@ -114,7 +121,7 @@ const KEPT: &Edges = &[
     ("clap", &["shoal", "shoal_sim::run_commands"]),
     ("madsim", &["shoal_sim"]),
     ("prometheus_client", &["shoal_node::info", "shoal_node::metrics"]),
-    ("rand::rngs::SysRng", &["shoal::cli"]),
+    ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
     (
         "shoal_proto::wire",
         &[

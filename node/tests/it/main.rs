@@ -16,3 +16,4 @@ mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
+mod smart_client;
