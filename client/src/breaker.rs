@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-/// Failures within [`WINDOW`] that open a breaker, if they are at least half of the calls.
+/// Failures within [`WINDOW`] that open a breaker, if there is at least one for [`ANSWERS_PER_FAILURE`] answers.
 const FAILURES: u32 = 10;
+/// So many answers outweigh a failure: a node that fails one call in five is not worth asking first.
+const ANSWERS_PER_FAILURE: u32 = 4;
 /// How long outcomes are counted before counting begins anew.
 const WINDOW: Duration = Duration::from_secs(10);
 /// How long a breaker stays open the first time, and how long a probe may take.
 const OPEN: Duration = Duration::from_secs(5);
 /// How often that time is doubled at most while probes fail.
 const DOUBLINGS: u32 = 4;
+/// How long an answer shows that a node is there, whatever others say of it.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// One node's breaker. Closed it lets everything pass. It opens when too many calls fail, or when nobody is there at all;
 /// after a while it lets one call pass as a probe, which closes it or keeps it open for twice as long.
@@ -24,6 +28,7 @@ pub(crate) struct Breaker {
     succeeded: u32,
     /// Probes that failed in a row.
     failed_probes: u32,
+    answered_at: Option<Duration>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +53,11 @@ impl Breaker {
         }
     }
 
+    /// Whether calls to the node have been answered of late.
+    pub(crate) fn is_answering(&self, now: Duration) -> bool {
+        self.state == State::Closed && self.answered_at.is_some_and(|at| now < at + FRESH)
+    }
+
     /// A call is sent. Unless the breaker is closed, it is a probe.
     pub(crate) fn on_call(&mut self, now: Duration) {
         if self.state != State::Closed {
@@ -57,12 +67,15 @@ impl Breaker {
 
     /// A call was answered.
     pub(crate) fn on_success(&mut self, now: Duration) {
+        self.answered_at = Some(now);
         match self.state {
             State::Closed => {
                 self.turn_window(now);
                 self.succeeded += 1;
             }
-            State::Probing { .. } => *self = Self { since: now, ..Self::default() },
+            State::Probing { .. } => {
+                *self = Self { since: now, answered_at: self.answered_at, ..Self::default() };
+            }
             // An answer to a call from before it opened.
             State::Open { .. } => {}
         }
@@ -74,7 +87,7 @@ impl Breaker {
             State::Closed => {
                 self.turn_window(now);
                 self.failed += 1;
-                let opens = self.failed >= FAILURES && self.failed >= self.succeeded;
+                let opens = self.failed >= FAILURES && self.failed * ANSWERS_PER_FAILURE >= self.succeeded;
                 if opens {
                     self.open(now);
                 }
@@ -139,11 +152,21 @@ mod tests {
     #[test]
     fn few_failures_among_many_answers_do_not_open_it() {
         let mut breaker = Breaker::default();
-        for _ in 0..100 {
+        for _ in 0..400 {
             breaker.on_success(at(0));
         }
         assert!((0..99).all(|_| !breaker.on_failure(at(1))));
         assert!(breaker.on_failure(at(1)));
+    }
+
+    #[test]
+    fn an_answer_shows_for_a_while_that_a_node_is_there_unless_the_breaker_has_opened() {
+        let mut breaker = Breaker::default();
+        assert!(!breaker.is_answering(at(0)));
+        breaker.on_success(at(1));
+        assert!(breaker.is_answering(at(10)) && !breaker.is_answering(at(11)));
+        breaker.on_unreachable(at(2));
+        assert!(!breaker.is_answering(at(2)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::budget::Budget;
 use crate::config::ClientConfig;
 use crate::heard::Heard;
 use crate::node::Node;
-use crate::router::{Router, Trouble};
+use crate::router::{Experience, Router};
 use crate::stats::Counters;
 use crate::topology::{News, Topologies, Topology, TopologyNode};
 use arc_swap::ArcSwap;
@@ -43,11 +43,8 @@ impl Routes {
     /// The best node for `slot` that is not among `tried`.
     pub(crate) fn next(&self, slot: u16, tried: &[u16]) -> Option<(u16, &Arc<Node>)> {
         let node = |index: u16| self.nodes.get(usize::from(index)).and_then(Option::as_ref);
-        let trouble = |index| match node(index) {
-            Some(node) if node.is_in_trouble() => Trouble::Breaker,
-            _ => Trouble::None,
-        };
-        let index = self.router.next(slot, tried, trouble)?;
+        let experience = |index| node(index).map_or(Experience::None, |node| node.experience());
+        let index = self.router.next(slot, tried, experience)?;
         Some((index, node(index)?))
     }
 }

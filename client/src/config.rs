@@ -25,6 +25,8 @@ pub(crate) const SEND_PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) const OVERLAP: Duration = Duration::from_secs(10);
 /// How long the client waits between attempts to follow the topology, at first and at most.
 pub(crate) const FOLLOW_PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How long one node's word on the topology is listened to before the next one is asked: it may be cut off.
+pub(crate) const FOLLOW_TURN: Duration = Duration::from_secs(30);
 /// How long a call waits once it has tried every node, for the first time and at most.
 pub(crate) const ROUND_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// Calls of one batch that are under way at the same time.

@@ -1,11 +1,12 @@
 //! One call's way through the cluster: attempts, one after another or side by side, until one is answered.
 
-use crate::ClientError;
 use crate::call::{Answer, Call, Job, Ticket};
 use crate::cluster::{Cluster, Routes};
 use crate::config::{ROUND_PAUSE, SEND_PATIENCE};
 use crate::node::{Node, Room};
 use crate::retry::{self, ATTEMPTS, Kind, Verdict};
+use crate::{ClientError, mutant};
+use shoal_proto::types::Tag;
 use shoal_proto::wire::kv::v1::operation::Op;
 use smallvec::SmallVec;
 use std::future::poll_fn;
@@ -187,7 +188,7 @@ impl<'a> Course<'a> {
                 continue;
             };
             let job = self.attempt(index, node.clone(), room);
-            if node.try_submit(job).is_ok() {
+            if node.try_submit(job) {
                 return Launch::Started;
             }
             self.cluster.counters.crowded.count();
@@ -199,6 +200,10 @@ impl<'a> Course<'a> {
 
     fn attempt(&mut self, index: u16, node: Arc<Node>, room: Room) -> Job {
         node.on_call();
+        if mutant::active("retry_new_tag") && self.cluster.heard.cluster_time().is_some() {
+            let tag = self.cluster.heard.next_tag(self.cluster.writer);
+            set_tag(&mut self.op, tag.map_or(0, Tag::to_bits));
+        }
         let (call, ticket) = Call::new(self.op.clone(), self.deadline);
         let begun = Instant::now();
         self.running.push(Attempt {
@@ -251,11 +256,10 @@ impl<'a> Course<'a> {
                 self.unreached.extend(attempts.iter().cloned());
                 attempt.node.on_unreachable();
             }
-            Err(ClientError::Disconnected { .. } | ClientError::Overloaded(_) | ClientError::NotReady(_)) => {
-                attempt.node.on_failure()
-            }
-            // Whatever else it says, it is there and says it in time.
-            _ => attempt.node.on_success(),
+            // Another node would have said the same of this call.
+            Ok(_) | Err(ClientError::Invalid(_) | ClientError::TagAhead(_)) => attempt.node.on_success(),
+            // A node that reaches no other is as good as gone to those who need several.
+            Err(_) => attempt.node.on_failure(),
         }
         answer.map_err(|error| Failed { error, was_sent, index: attempt.index })
     }
@@ -276,7 +280,7 @@ impl<'a> Course<'a> {
         if verdict == Verdict::RetryUntagged {
             self.cluster.counters.tags_refused.count();
             self.kind = Kind::Untagged;
-            drop_tag(&mut self.op);
+            set_tag(&mut self.op, 0);
             self.tried.retain(|tried| *tried != index);
         } else if was_sent {
             if self.sent >= ATTEMPTS || !self.cluster.spend() {
@@ -305,7 +309,11 @@ impl<'a> Course<'a> {
         newest.node.on_failure();
         self.running.pop();
         self.cluster.counters.moves.count();
-        if self.running.is_empty() { self.start().await } else { Ok(drop(self.launch())) }
+        if self.running.is_empty() {
+            return self.start().await;
+        }
+        self.launch();
+        Ok(())
     }
 
     fn hedge(&mut self) {
@@ -377,10 +385,10 @@ async fn first_answer(
     .await
 }
 
-fn drop_tag(op: &mut Op) {
+fn set_tag(op: &mut Op, tag: u64) {
     match op {
-        Op::Set(set) => set.tag = 0,
-        Op::Delete(delete) => delete.tag = 0,
+        Op::Set(set) => set.tag = tag,
+        Op::Delete(delete) => delete.tag = tag,
         Op::Get(_) | Op::Expire(_) => {}
     }
 }

@@ -1,7 +1,7 @@
 //! The task that follows the cluster's topology.
 
 use crate::cluster::Cluster;
-use crate::config::{FOLLOW_PAUSE, OVERLAP};
+use crate::config::{FOLLOW_PAUSE, FOLLOW_TURN, OVERLAP};
 use crate::link::Watch;
 use crate::topology::{News, Topology};
 use shoal_proto::wire::kv::v1::TopologyResponse;
@@ -44,11 +44,12 @@ impl Following {
         }
     }
 
-    /// Takes over what one node tells, until it ends or turns out to be of no use.
+    /// Takes over what one node tells, until its turn is over, it ends, or it turns out to be of no use.
     async fn follow(&mut self, first: TopologyResponse, mut changes: Streaming<TopologyResponse>) {
         if !self.take(first) {
             return;
         }
+        let turn_ends = Instant::now() + self.cluster.about(FOLLOW_TURN);
         loop {
             let told = tokio::select! {
                 biased;
@@ -56,6 +57,7 @@ impl Following {
                     self.forget();
                     continue;
                 }
+                () = sleep_until(turn_ends) => return,
                 told = changes.message() => told,
             };
             match told {

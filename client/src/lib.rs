@@ -58,6 +58,7 @@ mod follow;
 mod heard;
 mod link;
 mod load;
+mod mutant;
 mod node;
 mod outcome;
 mod retry;

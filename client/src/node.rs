@@ -6,6 +6,7 @@ use crate::config::{ClientConfig, QUEUED_CALLS};
 use crate::driver;
 use crate::heard::Heard;
 use crate::link::Dialler;
+use crate::router::Experience;
 use crate::stats::Counters;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,11 +60,9 @@ impl Node {
         self.room.clone().acquire_owned().await.ok()
     }
 
-    /// Hands a job to a stream; gives it back when too many wait there.
-    pub(crate) fn try_submit(&self, job: Job) -> Result<(), Job> {
-        self.stream().try_send(job).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job) => job,
-        })
+    /// Hands a job to a stream; false, and the job is dropped, when too many wait there.
+    pub(crate) fn try_submit(&self, job: Job) -> bool {
+        self.stream().try_send(job).is_ok()
     }
 
     /// Hands a job to a stream once fewer wait there.
@@ -84,9 +83,16 @@ impl Node {
         })
     }
 
-    /// Whether other nodes should be asked first.
-    pub(crate) fn is_in_trouble(&self) -> bool {
-        self.breaker.lock().is_open(self.heard.now())
+    /// What calls to it have come to of late.
+    pub(crate) fn experience(&self) -> Experience {
+        let (breaker, now) = (self.breaker.lock(), self.heard.now());
+        if breaker.is_open(now) {
+            Experience::Bad
+        } else if breaker.is_answering(now) {
+            Experience::Good
+        } else {
+            Experience::None
+        }
     }
 
     pub(crate) fn on_call(&self) {

@@ -3,14 +3,22 @@
 use crate::topology::{Topology, TopologyNode};
 use std::sync::Arc;
 
-/// What speaks against a node beyond what its topology says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Trouble {
-    /// Nothing.
+/// What the client's own calls to a node have come to of late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Experience {
+    /// There were none.
     None,
+    /// It answers.
+    Good,
     /// Its breaker is open.
+    Bad,
+}
+
+/// What speaks against a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    None,
     Breaker,
-    /// It counts as dead.
     Dead,
 }
 
@@ -64,11 +72,14 @@ impl Router {
     }
 
     /// The best node for `slot` that is not among `tried`.
-    pub(crate) fn next(&self, slot: u16, tried: &[u16], trouble: impl Fn(u16) -> Trouble) -> Option<u16> {
+    pub(crate) fn next(
+        &self,
+        slot: u16,
+        tried: &[u16],
+        experience: impl Fn(u16) -> Experience,
+    ) -> Option<u16> {
         let owners = self.topology.as_ref().map_or(&[] as &[u16], |topology| topology.preference_list(slot));
-        let trouble = |node: u16| {
-            if self.places[usize::from(node)].live { trouble(node) } else { Trouble::Dead }
-        };
+        let trouble = |node: u16| trouble(experience(node), self.places[usize::from(node)].live);
         let is_left = |node: &u16| {
             !tried.contains(node) && self.places[usize::from(*node)].standing != Standing::Unknown
         };
@@ -96,6 +107,15 @@ impl Router {
     }
 }
 
+/// One's own experience counts more than the word of a node that may be cut off itself.
+fn trouble(experience: Experience, live: bool) -> Trouble {
+    match (experience, live) {
+        (Experience::Good, _) | (Experience::None, true) => Trouble::None,
+        (Experience::Bad, true) => Trouble::Breaker,
+        (Experience::None | Experience::Bad, false) => Trouble::Dead,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +127,7 @@ mod tests {
     #[derive(Debug, Clone)]
     struct Case {
         topology: Topology,
-        troubles: Vec<Trouble>,
+        experiences: Vec<Experience>,
         zone: Option<String>,
         slot: u16,
     }
@@ -118,18 +138,16 @@ mod tests {
         }
 
         fn trouble(&self, node: u16) -> Trouble {
-            if self.topology.nodes[usize::from(node)].live {
-                self.troubles[usize::from(node)]
-            } else {
-                Trouble::Dead
-            }
+            let node = usize::from(node);
+            trouble(self.experiences[node], self.topology.nodes[node].live)
         }
 
         /// All candidates, best first.
         fn order(&self) -> Vec<u16> {
             let router = self.router();
             let mut tried = Vec::new();
-            while let Some(node) = router.next(self.slot, &tried, |node| self.troubles[usize::from(node)]) {
+            while let Some(node) = router.next(self.slot, &tried, |node| self.experiences[usize::from(node)])
+            {
                 tried.push(node);
             }
             tried
@@ -137,8 +155,9 @@ mod tests {
     }
 
     fn case() -> impl Strategy<Value = Case> {
-        let trouble = prop_oneof![3 => Just(Trouble::None), 1 => Just(Trouble::Breaker)];
-        let node = (trouble, any::<bool>(), any::<bool>(), any::<bool>());
+        let experience =
+            prop_oneof![2 => Just(Experience::None), 1 => Just(Experience::Good), 1 => Just(Experience::Bad)];
+        let node = (experience, any::<bool>(), any::<bool>(), any::<bool>());
         (proptest::collection::vec(node, 1..9), 0u32..4, 1usize..4, 0..SLOTS, any::<u64>()).prop_map(
             |(nodes, vnode_bits, replicas, slot, rotation)| {
                 let (count, replicas) = (nodes.len(), replicas.min(nodes.len()));
@@ -150,8 +169,8 @@ mod tests {
                     (node.live, node.ready, node.member) = (*live, *ready, *member);
                 }
                 let zone = rotation.is_multiple_of(2).then(|| format!("zone-{}", rotation % 3));
-                let troubles = nodes.into_iter().map(|(trouble, ..)| trouble).collect();
-                Case { topology: response.try_into().unwrap(), troubles, zone, slot }
+                let experiences = nodes.into_iter().map(|(experience, ..)| experience).collect();
+                Case { topology: response.try_into().unwrap(), experiences, zone, slot }
             },
         )
     }
@@ -193,14 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn a_node_that_answers_is_not_dead_whatever_others_say() {
+        assert_eq!(trouble(Experience::Good, false), Trouble::None);
+        assert_eq!(trouble(Experience::None, false), Trouble::Dead);
+        assert_eq!(trouble(Experience::Bad, false), Trouble::Dead);
+    }
+
+    #[test]
     fn nodes_that_own_nothing_share_the_slots_evenly() {
         let router = Router::blind(3);
         let mut calls = [0; 3];
         for slot in 0..SLOTS {
-            calls[usize::from(router.next(slot, &[], |_| Trouble::None).unwrap())] += 1;
+            calls[usize::from(router.next(slot, &[], |_| Experience::None).unwrap())] += 1;
         }
         assert!(calls.iter().all(|calls| (5_461..=5_462).contains(calls)), "{calls:?}");
-        assert_eq!(Router::default().next(0, &[], |_| Trouble::None), None);
+        assert_eq!(Router::default().next(0, &[], |_| Experience::None), None);
     }
 
     #[test]
@@ -212,7 +238,7 @@ mod tests {
         let leaving = [topology.nodes[0].clone()];
         let router = Router::new(Arc::new(topology), &leaving, None);
         let (mut tried, mut order) = (Vec::new(), Vec::new());
-        while let Some(node) = router.next(5, &tried, |_| Trouble::None) {
+        while let Some(node) = router.next(5, &tried, |_| Experience::None) {
             tried.push(node);
             order.push(node);
         }

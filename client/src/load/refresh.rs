@@ -32,7 +32,6 @@ impl LoadTime {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use rand::RngExt as _;
     use shoal_membership::Seed;
 
     fn share(left: u64, took: u64) -> f64 {

@@ -186,6 +186,21 @@ async fn everything_in_flight_to_a_node_that_dies_succeeds_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_cut_off_and_takes_the_others_for_dead_is_soon_left_alone() {
+    let cluster = FakeCluster::start().await;
+    let mut told = cluster.topology(1, &[0, 1, 2]);
+    told.nodes[1].live = false;
+    told.nodes[2].live = false;
+    cluster.nodes[0].tell(told);
+    cluster.nodes[0].feel(Mood::Fails(Kind::Unavailable, true));
+    let client = cluster.connect().await;
+    for _ in 0..300 {
+        client.set(k("a"), v("1"), None, &DEFAULTS).await.unwrap();
+    }
+    assert!(cluster.calls()[0] <= 11, "{:?}", cluster.calls());
+}
+
+#[tokio::test]
 async fn an_open_breaker_keeps_calls_away_from_a_dead_node() {
     let cluster = FakeCluster::start().await;
     let client = cluster.connect().await;

@@ -137,7 +137,7 @@ const KEPT: &Edges = &[
             "shoal_proto::convert",
         ],
     ),
-    ("std::env", &["shoal::cli", "shoal_node::mutant", "shoal_sim"]),
+    ("std::env", &["shoal::cli", "shoal_client::mutant", "shoal_node::mutant", "shoal_sim"]),
     ("std::fs", &["shoal::cli", "shoal_membership::env::state_file"]),
     ("std::process", &["shoal", "shoal_sim"]),
     ("std::thread", &["shoal_sim::runner"]),

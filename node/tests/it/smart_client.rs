@@ -21,6 +21,8 @@ const KEYS_PER_WORKER: usize = 8;
 const WRITE_EVERY: usize = 5;
 /// How long after a kill a call at QUORUM may still fail.
 const NOTICED: Duration = Duration::from_secs(1);
+/// Longer than any attempt is waited for.
+const FROZEN: Duration = Duration::from_millis(1_500);
 /// Calls made under load before the kill, and after it.
 const CALLS: usize = 4_000;
 
@@ -148,8 +150,13 @@ async fn a_frozen_process_fails_no_call_at_one() {
     let load = Load::start(&client, Consistency::One);
     load.goes_on(CALLS).await;
     processes.running[2].signal("STOP");
+    let frozen = Instant::now();
     load.goes_on(CALLS).await;
+    // What had been sent to it is answered by others meanwhile.
+    eventually("it stays away", async || frozen.elapsed() > FROZEN).await;
+    let before = client.stats().calls;
     processes.running[2].signal("CONT");
+    assert!(before > 2 * CALLS as u64, "{before} calls");
     let failures = load.stop().await;
     eprintln!("{:?}", client.stats());
     assert!(failures.is_empty(), "{failures:?}");
