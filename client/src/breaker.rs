@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Failures within [`WINDOW`] that open a breaker, if there is at least one for [`ANSWERS_PER_FAILURE`] answers.
+/// Failures within [`WINDOW`] that open a breaker, if no answer came between them, or if there is at least one for
+/// [`ANSWERS_PER_FAILURE`] answers.
 const FAILURES: u32 = 10;
 /// So many answers outweigh a failure: a node that fails one call in five is not worth asking first.
 const ANSWERS_PER_FAILURE: u32 = 4;
@@ -25,6 +26,8 @@ pub(crate) struct Breaker {
     /// When the present counts began.
     since: Duration,
     failed: u32,
+    /// Of them, those since the last answer.
+    in_a_row: u32,
     succeeded: u32,
     /// Probes that failed in a row.
     failed_probes: u32,
@@ -72,6 +75,7 @@ impl Breaker {
             State::Closed => {
                 self.turn_window(now);
                 self.succeeded += 1;
+                self.in_a_row = 0;
             }
             State::Probing { .. } => {
                 *self = Self { since: now, answered_at: self.answered_at, ..Self::default() };
@@ -87,7 +91,10 @@ impl Breaker {
             State::Closed => {
                 self.turn_window(now);
                 self.failed += 1;
-                let opens = self.failed >= FAILURES && self.failed * ANSWERS_PER_FAILURE >= self.succeeded;
+                self.in_a_row += 1;
+                let is_silent = self.in_a_row >= FAILURES;
+                let is_poor = self.failed >= FAILURES && self.failed * ANSWERS_PER_FAILURE >= self.succeeded;
+                let opens = is_silent || is_poor;
                 if opens {
                     self.open(now);
                 }
@@ -119,7 +126,7 @@ impl Breaker {
 
     fn turn_window(&mut self, now: Duration) {
         if now >= self.since + WINDOW {
-            (self.since, self.failed, self.succeeded) = (now, 0, 0);
+            (self.since, self.failed, self.in_a_row, self.succeeded) = (now, 0, 0, 0);
         }
     }
 }
@@ -150,13 +157,23 @@ mod tests {
     }
 
     #[test]
-    fn few_failures_among_many_answers_do_not_open_it() {
+    fn silence_opens_it_however_many_answers_came_before() {
         let mut breaker = Breaker::default();
-        for _ in 0..400 {
-            breaker.on_success(at(0));
-        }
-        assert!((0..99).all(|_| !breaker.on_failure(at(1))));
+        (0..1_000_000).for_each(|_| breaker.on_success(at(0)));
+        assert!((0..9).all(|_| !breaker.on_failure(at(1))));
         assert!(breaker.on_failure(at(1)));
+    }
+
+    #[test]
+    fn failing_one_call_in_five_opens_it_and_fewer_do_not() {
+        for (answers, opens) in [(4, true), (5, false)] {
+            let mut breaker = Breaker::default();
+            let call = |_: &u32| {
+                (0..answers).for_each(|_| breaker.on_success(at(0)));
+                breaker.on_failure(at(0))
+            };
+            assert_eq!((0..50).filter(call).count() > 0, opens, "{answers} answers per failure");
+        }
     }
 
     #[test]
