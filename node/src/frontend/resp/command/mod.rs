@@ -51,7 +51,9 @@ fn try_prepare(
         RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
     let spec = find(&request)?;
     match spec.handler {
-        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+        Handler::Data(plan) | Handler::Levelless(plan) => {
+            Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? }))
+        }
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
         Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
@@ -62,7 +64,9 @@ fn try_prepare(
             match spec.handler {
                 Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
                 Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::Local(_) | Handler::Level => Err(CommandError::NoLevel(spec.name)),
+                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                    Err(CommandError::NoLevel(spec.name))
+                }
             }
         }
     }
@@ -92,6 +96,8 @@ struct Keys {
 enum Handler {
     /// Becomes a plan for the coordinator.
     Data(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
+    /// Becomes a plan that no level changes.
+    Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
     /// `CL`: answered by the connection, or a level before another command.
@@ -192,6 +198,13 @@ const SPECS: &[Spec] = &[
     write("SETEX", 4, FIRST, string::setex),
     refused("SETNX"),
     refused("SETRANGE"),
+    Spec {
+        name: "SHOAL.EXPLAIN",
+        arity: 2,
+        flags: &["readonly"],
+        keys: FIRST,
+        handler: Handler::Levelless(key::explain),
+    },
     read("STRLEN", 2, FIRST, string::strlen),
     local("TIME", 1, server::time),
     read("TOUCH", -2, ALL, key::exists),
