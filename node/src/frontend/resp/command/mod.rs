@@ -50,8 +50,9 @@ fn try_prepare(
     let options =
         RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
     let spec = find(&request)?;
+    let with_outcome = session.with_outcome;
     match spec.handler {
-        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
         Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
@@ -60,7 +61,9 @@ fn try_prepare(
             request.skip(2);
             let spec = find(&request)?;
             match spec.handler {
-                Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+                Handler::Data(plan) => {
+                    Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
+                }
                 Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
                 Handler::Local(_) | Handler::Level => Err(CommandError::NoLevel(spec.name)),
             }
@@ -192,6 +195,7 @@ const SPECS: &[Spec] = &[
     write("SETEX", 4, FIRST, string::setex),
     refused("SETNX"),
     refused("SETRANGE"),
+    local("SHOAL.OUTCOME", -1, consistency::outcome),
     read("STRLEN", 2, FIRST, string::strlen),
     local("TIME", 1, server::time),
     read("TOUCH", -2, ALL, key::exists),
