@@ -8,11 +8,14 @@ pub mod grpc;
 #[cfg(not(madsim))]
 pub mod http;
 pub mod resp;
+#[cfg(not(madsim))]
+pub mod standard;
 
 pub(in crate::frontend) use batch::execute_all;
 
 use crate::coordinator::{
-    Coordinator, CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, RequestOptions, SetReply,
+    Coordinator, CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions,
+    SetReply,
 };
 use shoal_proto::types::{Key, Value};
 
@@ -47,6 +50,19 @@ pub enum Reply {
     Touched(ExistedReply),
     /// To [`Command::Explain`].
     Explained(Box<Explanation>),
+}
+
+impl Reply {
+    /// What the answer was worth; `None` of an explanation, which no level applies to.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Value(reply) => Some(&reply.outcome),
+            Self::Stored(reply) => Some(&reply.outcome),
+            Self::Deleted(reply) | Self::Touched(reply) => Some(&reply.outcome),
+            Self::Explained(_) => None,
+        }
+    }
 }
 
 impl Command {

@@ -46,7 +46,7 @@ fn write_held(held: &Held, now: UnixMillis, writer: &mut Writer<'_>) {
         CopyState::Expired => b"expired",
     });
     field("newest", writer).integer(held.newest.into());
-    field("tag", writer);
+    field("version", writer);
     match held.version {
         Some(version) => writer.bulk(version.tag.to_bits().to_string().as_bytes()),
         None => writer.null(),
@@ -54,7 +54,7 @@ fn write_held(held: &Held, now: UnixMillis, writer: &mut Writer<'_>) {
     field("touch", writer).integer(held.version.map_or(0, |version| version.touch.into()));
     let expires_at = held.version.and_then(|version| version.expires_at);
     for (name, number) in [
-        ("expires-at-ms", expires_at.map(|at| at.0)),
+        ("expires-at", expires_at.map(|at| at.0)),
         ("ttl-ms", expires_at.map(|at| at.saturating_since(now).as_millis() as u64)),
     ] {
         field(name, writer);
@@ -122,8 +122,8 @@ mod tests {
     #[test]
     fn it_is_a_map_with_a_map_per_owner_and_flat_arrays_before_resp3() {
         let owner = "$4 node $2 n1 $4 zone $1 z $4 live :1 $10 generation :3 $9 hinted-by *1 $2 n1 ";
-        let held = "$5 trust $5 ready $5 state $5 value $6 newest :1 $3 tag $5 20481 $5 touch :2 \
-                    $13 expires-at-ms :70 $6 ttl-ms :20 $11 value-bytes :1 ";
+        let held = "$5 trust $5 ready $5 state $5 value $6 newest :1 $7 version $5 20481 $5 touch :2 \
+                    $10 expires-at :70 $6 ttl-ms :20 $11 value-bytes :1 ";
         let resp3 = written(Protocol::Resp3);
         let head = "%8 $3 key $1 k $4 slot :12706 $5 vnode :794 $5 epoch :1 $5 phase :3 $8 clock-ms :50 $6 owners *2 ";
         assert!(resp3.starts_with(&format!("{head}%13 {owner}{held}%6 $4 node $2 n2 ")), "{resp3}");

@@ -17,6 +17,7 @@ mod command;
 mod connection;
 mod explanation;
 mod inline;
+mod outcome;
 mod parser;
 mod pipeline;
 mod plan;
