@@ -28,17 +28,17 @@ fn standing(explanation: &Explanation) -> String {
         owners.iter().filter_map(|owner| owner.held.as_ref().ok()).filter(|h| h.newest).collect();
     let Some(held) = newest.first() else { return "No owner answered: nothing is known of the key.".into() };
     let what = match held.state {
-        CopyState::Absent => "nothing under the key",
-        CopyState::Value => "the newest value",
-        CopyState::Tombstone => "the newest state: the key was deleted",
-        CopyState::Expired => "the newest state: the value has expired",
+        CopyState::Absent => "nothing is held under the key",
+        CopyState::Value => "there is a value",
+        CopyState::Tombstone => "the key was deleted",
+        CopyState::Expired => "the value has expired",
     };
     if agreed(explanation) {
-        return format!("All {} owners agree: they hold {what}.", owners.len());
+        return format!("All {} owners agree: {what}.", owners.len());
     }
     let quorum = owners.len() / 2 + 1;
     let reach = if newest.len() >= quorum { "a quorum" } else { "less than a quorum" };
-    format!("{} of {} owners, {reach}, hold {what}.", newest.len(), owners.len())
+    format!("{} of {} owners, {reach}, agree on the newest: {what}.", newest.len(), owners.len())
 }
 
 /// What is wrong with an owner's copy, and what will mend it; nothing if nothing is.
@@ -52,7 +52,10 @@ fn remedy(owner: &OwnerCopy) -> Option<String> {
                 "{name}: {why}. A hint at {keepers} waits for it and will be delivered once it can be reached."
             )
         }
-        (Err(why), None) => format!("{name}: {why}. What it holds is unknown, and no hint waits for it."),
+        (Err(why), None) => format!(
+            "{name}: {why}. What it holds is unknown, and no hint waits for it; a write still on its way leaves one \
+             if it fails."
+        ),
         (Ok(_), Some(keepers)) => {
             format!(
                 "{name} is behind. A hint at {keepers} waits for it and will be delivered once it can be reached."
@@ -110,14 +113,14 @@ mod tests {
     #[test]
     fn agreement_says_on_what() {
         for (state, what) in [
-            (CopyState::Absent, "nothing under the key"),
-            (CopyState::Value, "the newest value"),
-            (CopyState::Tombstone, "the newest state: the key was deleted"),
-            (CopyState::Expired, "the newest state: the value has expired"),
+            (CopyState::Absent, "nothing is held under the key"),
+            (CopyState::Value, "there is a value"),
+            (CopyState::Tombstone, "the key was deleted"),
+            (CopyState::Expired, "the value has expired"),
         ] {
             let explanation = explanation([held(state, true), held(state, true), held(state, true)]);
             assert!(agreed(&explanation));
-            assert_eq!(verdict(&explanation), format!("All 3 owners agree: they hold {what}."));
+            assert_eq!(verdict(&explanation), format!("All 3 owners agree: {what}."));
         }
     }
 
@@ -129,7 +132,7 @@ mod tests {
         assert!(!agreed(&lagging));
         assert_eq!(
             verdict(&lagging),
-            "2 of 3 owners, a quorum, hold the newest value.\n\
+            "2 of 3 owners, a quorum, agree on the newest: there is a value.\n\
              n2 is behind and no hint waits for it. Unless the write is still on its way, the next read that asks it \
              will mend it; one at ALL asks every owner."
         );
@@ -140,7 +143,10 @@ mod tests {
         let rebuilding = behind().map(|held| Held { trust: Trust::Rebuilding, ..held });
         let rebuilding = explanation([value(), rebuilding, behind()]);
         let said = verdict(&rebuilding);
-        assert!(said.starts_with("1 of 3 owners, less than a quorum, hold the newest value.\n"), "{said}");
+        assert!(
+            said.starts_with("1 of 3 owners, less than a quorum, agree on the newest: there is a value.\n"),
+            "{said}"
+        );
         assert!(said.contains("n2 is behind. It is rebuilding its memory from the other owners."), "{said}");
     }
 
@@ -150,7 +156,7 @@ mod tests {
         let mut one = explanation([held(CopyState::Value, true), silent(), held(CopyState::Value, true)]);
         assert!(!agreed(&one));
         assert!(
-            verdict(&one).ends_with("n2: unreachable. What it holds is unknown, and no hint waits for it.")
+            verdict(&one).contains("n2: unreachable. What it holds is unknown, and no hint waits for it;")
         );
         one.owners[1].hinted_by = vec![node("n1")];
         one.silent = vec![node("n2"), node("n9")];
