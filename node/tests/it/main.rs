@@ -17,3 +17,6 @@ mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
+mod rest;
+mod rest_bad_input;
+mod rest_client;
