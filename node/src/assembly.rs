@@ -192,7 +192,7 @@ impl Node {
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
         let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), closing.clone());
         let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        let doors = sockets.open(replica, grpc, Arc::new(resp), info.clone(), &closing);
+        let doors = sockets.open(replica, grpc, Arc::new(resp), coordinator.clone(), info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,
