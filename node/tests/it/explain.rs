@@ -4,9 +4,11 @@ use crate::{
     child::run,
     cluster::{TestCluster, at, connect, eventually},
     processes::Processes,
+    raw::{Raw, command},
 };
 use redis::{AsyncCommands as _, FromRedisValue as _, aio::MultiplexedConnection};
 use serde_json::{Value, json};
+use shoal_node::limits;
 use shoal_proto::types::Consistency;
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -210,6 +212,45 @@ async fn an_owner_that_missed_a_write_is_told_apart_until_it_has_caught_up() {
     .await;
     assert!(copy(&told, &first)["generation"].as_u64() > before.as_u64(), "{told}");
     assert_eq!(all(&told, "trust"), vec![json!("ready"); 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_that_rebuilds_is_told_apart_from_one_that_forgot() {
+    let mut cluster = TestCluster::start(3).await;
+    let mut client = cluster.connect(0).await;
+    let _: () = at(Consistency::All, "SET").arg("k").arg("v").query_async(&mut client).await.unwrap();
+    cluster.stop_node(1).await;
+    cluster.stop_node(2).await;
+    // With one co-owner in sight it cannot know what it has lost.
+    cluster.start_node(1).await;
+    let (rebuilding, away) = [1, 2].map(|i| cluster.nodes[i].config.node_id.to_string()).into();
+    let mut told = Value::Null;
+    eventually("the restarted owner answers", async || {
+        told = explain(grpc(&cluster, 0), "k").await;
+        copy(&told, &rebuilding)["error"].is_null()
+    })
+    .await;
+    let copy_of = copy(&told, &rebuilding);
+    assert_eq!((&copy_of["trust"], &copy_of["state"]), (&json!("starting"), &json!("absent")), "{told}");
+    assert_eq!((&copy_of["newest"], &told["silent"]), (&json!(false), &json!([away])));
+    let said = verdict(grpc(&cluster, 0), "k").await;
+    assert!(said.contains(&format!("{rebuilding} is behind. It is rebuilding its memory")), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_so_many_keys_are_explained_at_once() {
+    let cluster = TestCluster::start(3).await;
+    let mut raw = Raw::connect(cluster.resp(0)).await;
+    let explain = command(&[b"SHOAL.EXPLAIN", b"k"]);
+    raw.send(&[&explain.repeat(100)[..], &command(&[b"QUIT"])].concat()).await;
+    let answers = raw.rest().await;
+    let refused = answers.matches("-TRYAGAIN overloaded: too many keys are being explained at once").count();
+    let told = answers.matches("$9\r\nhinted-by\r\n").count() / 3;
+    assert_eq!(refused + told, 100, "{answers}");
+    assert!(told >= limits::EXPLANATIONS && refused > 0, "{told} told, {refused} refused");
+    // Places are given back.
+    let mut client = cluster.connect(0).await;
+    assert_eq!(explain_over_resp(&mut client, "k").await["epoch"], redis::Value::Int(1));
 }
 
 /// `SHOAL.EXPLAIN`, whose owners are maps in both protocols.
