@@ -166,8 +166,8 @@ async fn an_owner_that_missed_a_write_is_told_apart_until_it_has_caught_up() {
     let mut set = at(Consistency::Quorum, "SET");
     let _: () = set.arg("k").arg("newest").query_async(&mut client).await.unwrap();
     let said = verdict(door(&processes, 1), "k").await;
-    assert!(said.starts_with("2 of 3 owners, a quorum, agree on the newest: there is a value.\n"), "{said}");
-    assert!(said.contains(&format!("A hint at {first} waits for it and will be delivered")), "{said}");
+    assert!(said.starts_with("The newest, on 2 of 3 owners (a quorum): there is a value.\n"), "{said}");
+    assert!(said.contains(&format!("A hint at {first} waits for it and is delivered")), "{said}");
 
     // Whoever kept the hint dies, and with it the hint: the one that has slept is behind.
     processes.running[0].kill();
@@ -185,8 +185,8 @@ async fn an_owner_that_missed_a_write_is_told_apart_until_it_has_caught_up() {
     let unreached = &copy(&told, &first)["error"];
     assert!(unreached.is_string(), "{told}");
     let said = verdict(door(&processes, 1), "k").await;
-    assert!(said.starts_with("1 of 3 owners, less than a quorum, agree on the newest: "), "{said}");
-    assert!(said.contains(&format!("{third} is behind and no hint waits for it.")), "{said}");
+    assert!(said.starts_with("The newest, on 1 of 3 owners (less than a quorum): "), "{said}");
+    assert!(said.contains(&format!("{third} is behind. No hint waits for it: ")), "{said}");
 
     // As it says, the next read that asks it mends it.
     let mut survivor = connect(processes.listen[1].resp).await;
