@@ -149,11 +149,21 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
+        let answer = self.over_channel(async |channel| {
+            let mut admin = AdminClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            admin.status(StatusRequest {}).await
+        });
+        answer.await?.into_inner().try_into()
+    }
+
+    /// Makes a unary call on the channel of the live connection, within the client's timeout.
+    pub(crate) async fn over_channel<T>(
+        &self,
+        call: impl AsyncFnOnce(Channel) -> Result<T, tonic::Status>,
+    ) -> Result<T, ClientError> {
         let exchange = async {
-            let mut admin =
-                AdminClient::new(self.channel().await?).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            let response = admin.status(StatusRequest {}).await;
-            response.map_err(|status| ClientError::from_status(&status))?.into_inner().try_into()
+            let channel = self.channel().await?;
+            call(channel).await.map_err(|status| ClientError::from_status(&status))
         };
         let patience = self.shared.config.timeout;
         let message = || format!("no answer within {} ms", patience.as_millis());

@@ -180,6 +180,7 @@ pub(crate) mod testing {
             live: true,
             ready: true,
             member: true,
+            ..kv::TopologyNode::default()
         };
         kv::TopologyResponse {
             cluster_id,
@@ -190,6 +191,7 @@ pub(crate) mod testing {
             owners,
             node_id: "node-0".into(),
             clock_ms: 1,
+            ..kv::TopologyResponse::default()
         }
     }
 }

@@ -1,15 +1,20 @@
 //! `shoal get`, `set` and `del`.
 
 use super::{
-    NOTHING, output,
+    NOTHING,
+    key_argument::{KeyArgument, Named},
+    output,
     remote::{Outcome, Remote},
+    settings::HostPort,
 };
 use clap::Args;
 use serde::Serialize;
 use shoal_client::Deleted;
-use shoal_proto::types::{Consistency, Key, MAX_VALUE_BYTES, Value};
+use shoal_proto::types::{Consistency, MAX_VALUE_BYTES, Value};
 use std::{
+    ffi::OsString,
     io::{self, Read as _},
+    os::unix::ffi::OsStringExt as _,
     process::ExitCode,
     time::Duration,
 };
@@ -18,7 +23,8 @@ use std::{
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// gRPC addresses of nodes; the first that answers is asked
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381")]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381",
+        value_parser = address)]
     pub(crate) node: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -27,17 +33,17 @@ pub(crate) struct Target {
 
 /// How many owners must take part.
 #[derive(Debug, Args)]
-struct Level {
+pub(crate) struct Level {
     /// ONE, TWO, THREE, QUORUM or ALL [default: the node's setting]
     #[arg(long, value_name = "LEVEL")]
-    consistency: Option<Consistency>,
+    pub(crate) consistency: Option<Consistency>,
 }
 
 /// `shoal get`.
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     #[command(flatten)]
     level: Level,
     #[command(flatten)]
@@ -47,10 +53,10 @@ pub(crate) struct Get {
 /// `shoal set`.
 #[derive(Debug, Args)]
 pub(crate) struct Set {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     /// The value; read from standard input when left out
-    value: Option<String>,
+    value: Option<OsString>,
     /// How long the value is to live, such as 60s; until it is evicted when left out
     #[arg(long, value_name = "TIME", value_parser = positive_time)]
     ttl: Option<Duration>,
@@ -63,8 +69,8 @@ pub(crate) struct Set {
 /// `shoal del`.
 #[derive(Debug, Args)]
 pub(crate) struct Del {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     #[command(flatten)]
     level: Level,
     #[command(flatten)]
@@ -73,16 +79,17 @@ pub(crate) struct Del {
 
 /// The answer to any of the commands, as JSON.
 #[derive(Serialize)]
-struct Answer<'a> {
-    key: &'a str,
+pub(crate) struct Answer<'a> {
     #[serde(flatten)]
-    finding: Finding<'a>,
-    outcome: Outcome,
+    pub(crate) key: Named<'a>,
+    #[serde(flatten)]
+    pub(crate) finding: Finding<'a>,
+    pub(crate) outcome: Outcome,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Finding<'a> {
+pub(crate) enum Finding<'a> {
     /// The value as text; `null` on a miss.
     Value(Option<&'a str>),
     /// A value that is not UTF-8.
@@ -93,18 +100,18 @@ enum Finding<'a> {
 
 impl Get {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let found = remote.get(key).await?;
+        let found = remote.get(key.clone()).await?;
         let value = found.value.as_ref().map(Value::as_bytes);
         if self.target.json {
             output::json(&Answer {
-                key: &self.key,
+                key: Named::from(&key),
                 finding: Finding::read(value),
                 outcome: found.outcome.into(),
             })?;
         } else if let Some(value) = value {
-            output::write(value)?;
+            output::bytes(value)?;
         }
         Ok(if value.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
     }
@@ -112,15 +119,15 @@ impl Get {
 
 impl Set {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let value = Value::new(match self.value {
-            Some(text) => text.into_bytes(),
+            Some(text) => text.into_vec(),
             None => read_input()?,
         })?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let outcome = remote.set(key, value, self.ttl).await?;
+        let outcome = remote.set(key.clone(), value, self.ttl).await?;
         if self.target.json {
-            output::json(&Answer { key: &self.key, finding: Finding::Stored(true), outcome })?;
+            output::json(&Answer { key: Named::from(&key), finding: Finding::Stored(true), outcome })?;
         } else {
             output::line("stored")?;
         }
@@ -130,12 +137,12 @@ impl Set {
 
 impl Del {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let Deleted { existed, outcome } = remote.delete(key).await?;
+        let Deleted { existed, outcome } = remote.delete(key.clone()).await?;
         if self.target.json {
             output::json(&Answer {
-                key: &self.key,
+                key: Named::from(&key),
                 finding: Finding::Existed(existed),
                 outcome: outcome.into(),
             })?;
@@ -147,7 +154,7 @@ impl Del {
 }
 
 impl<'a> Finding<'a> {
-    fn read(value: Option<&'a [u8]>) -> Self {
+    pub(crate) fn read(value: Option<&'a [u8]>) -> Self {
         match value.map(|bytes| str::from_utf8(bytes).map_err(|_| bytes)) {
             None => Self::Value(None),
             Some(Ok(text)) => Self::Value(Some(text)),
@@ -161,6 +168,14 @@ fn read_input() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::stdin().lock().take(MAX_VALUE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Checks that a text names a host and a port.
+fn address(text: &str) -> Result<String, String> {
+    match text.parse::<HostPort>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected the gRPC address of a node, such as 127.0.0.1:7381".into()),
+    }
 }
 
 /// Reads a time such as `60s`, longer than none.
@@ -181,6 +196,14 @@ mod tests {
         assert_eq!(show(Some(b"hi")), r#"{"value":"hi"}"#);
         assert_eq!(show(None), r#"{"value":null}"#);
         assert_eq!(show(Some(b"\xff")), r#"{"bytes":[255]}"#);
+    }
+
+    #[test]
+    fn a_node_is_named_with_its_port() {
+        assert_eq!(address("[::1]:7381"), Ok("[::1]:7381".into()));
+        for bad in ["localhost", ":7381", "http://localhost:7381", ""] {
+            assert!(address(bad).unwrap_err().contains("such as 127.0.0.1:7381"), "{bad}");
+        }
     }
 
     #[test]

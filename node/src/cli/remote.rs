@@ -1,13 +1,19 @@
 //! The one place where a command talks to a cluster.
 
+use anyhow::Context as _;
+use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Found, Key, Routing, Tag, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring,
+    Routing, Tag, Touched, Value,
 };
 use std::time::Duration;
 
 /// Longer than nodes take by default, so that a node's own reason arrives before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Said before the reasons why no node was reached.
+const UNREACHED: &str = "is a node running there, and is this its gRPC address (by default port 7381)?";
 
 /// A cluster, through one of its nodes.
 pub(crate) struct Remote {
@@ -37,7 +43,7 @@ impl Remote {
     pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
         // Whoever names a node wants that one to answer, and may not reach the others.
         let config = ClientConfig { timeout: PATIENCE, routing: Routing::Contact, ..ClientConfig::default() };
-        let client = Client::connect(nodes, config).await?;
+        let client = Client::connect(nodes, config).await.context(UNREACHED)?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 
@@ -47,6 +53,11 @@ impl Remote {
     /// What the cluster could not do.
     pub(crate) async fn get(&self, key: Key) -> anyhow::Result<Found> {
         Ok(self.client.get(key, &self.options).await?)
+    }
+
+    /// Reads many keys, each for itself; the answers stand in their order.
+    pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<anyhow::Result<Found>> {
+        join_all(keys.iter().map(|key| self.get(key.clone()))).await
     }
 
     /// Stores a value.
@@ -64,6 +75,30 @@ impl Remote {
     /// What the cluster could not do, and whether the delete may still take effect.
     pub(crate) async fn delete(&self, key: Key) -> anyhow::Result<Deleted> {
         self.client.delete(key, &self.options).await.map_err(write_failed)
+    }
+
+    /// Changes when a key expires: after `ttl`, or never.
+    ///
+    /// # Errors
+    /// What the cluster could not do, and whether the change may still take effect.
+    pub(crate) async fn expire(&self, key: Key, ttl: Option<Duration>) -> anyhow::Result<Touched> {
+        self.client.expire(key, ttl, &self.options).await.map_err(write_failed)
+    }
+
+    /// What every owner of a key holds.
+    ///
+    /// # Errors
+    /// When the node does not tell.
+    pub(crate) async fn explain(&self, key: Key) -> anyhow::Result<Explanation> {
+        Ok(self.client.explain(key).await?)
+    }
+
+    /// The ring as the node has it.
+    ///
+    /// # Errors
+    /// When the node does not tell.
+    pub(crate) async fn ring(&self) -> anyhow::Result<Ring> {
+        Ok(self.client.ring().await?)
     }
 
     /// The cluster as the node sees it.

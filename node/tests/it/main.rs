@@ -1,13 +1,17 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod all_doors;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
 mod child;
 mod client_tags;
 mod cluster;
+mod command_line;
 mod doors;
+mod explain;
+mod grpc;
 mod hints;
 mod http;
 mod load;
@@ -16,4 +20,7 @@ mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
+mod rest;
+mod rest_bad_input;
+mod rest_client;
 mod smart_client;
