@@ -42,6 +42,7 @@
 //! randomness are its arguments.
 
 mod answers;
+mod attempt;
 mod batch;
 mod breaker;
 mod budget;
