@@ -78,6 +78,11 @@ pub const HOT_KEY_SHOWN_BYTES: usize = 256;
 /// The longest a request may ask to wait.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Keys that are explained at once; each asks every member.
+pub const EXPLANATIONS: usize = 16;
+/// How long an explanation waits for members that do not answer.
+pub const EXPLANATION_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Bytes of hints kept for one target.
 pub const HINT_BYTES_PER_TARGET: usize = 128 * 1024 * 1024;
 /// All hints together may take this part of memory: one in so many bytes.
