@@ -1,6 +1,7 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod all_doors;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
