@@ -2,6 +2,7 @@
 //! coordinator.
 
 mod batch;
+mod door;
 pub mod error_map;
 pub mod grpc;
 // The router stands on the real network stack.
@@ -10,10 +11,10 @@ pub mod http;
 pub mod resp;
 
 pub(in crate::frontend) use batch::execute_all;
+pub use door::Door;
 
-use crate::coordinator::{
-    Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,
-};
+use crate::coordinator::{CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply};
+use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
 
 /// A request in no particular protocol.
@@ -54,47 +55,20 @@ impl Command {
         }
     }
 
+    /// What it asks for.
+    #[must_use]
+    pub fn operation(&self) -> Operation {
+        match self {
+            Self::Get(_) => Operation::Get,
+            Self::Set(..) => Operation::Set,
+            Self::Delete(_) => Operation::Delete,
+            Self::Expire(..) => Operation::Expire,
+        }
+    }
+
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
         matches!(self, Self::Get(_))
-    }
-}
-
-/// Runs a command at once if this node can answer it alone; hands it back otherwise.
-///
-/// # Errors
-/// The command itself, to be given to [`execute`].
-pub fn try_execute(
-    coordinator: &Coordinator,
-    command: Command,
-    options: &RequestOptions,
-) -> Result<Result<Reply, CoordinatorError>, Command> {
-    let done = match &command {
-        Command::Get(key) => coordinator.try_get(key, options).map(|r| r.map(Reply::Value)),
-        Command::Set(key, value, expiry) => {
-            coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
-        }
-        Command::Delete(_) | Command::Expire(..) => None,
-    };
-    done.ok_or(command)
-}
-
-/// Runs a command over the owners of its key.
-///
-/// # Errors
-/// What the coordinator could not do.
-pub async fn execute(
-    coordinator: &Coordinator,
-    command: Command,
-    options: &RequestOptions,
-) -> Result<Reply, CoordinatorError> {
-    match command {
-        Command::Get(key) => coordinator.get(key, options).await.map(Reply::Value),
-        Command::Set(key, value, expiry) => {
-            coordinator.set(key, value, expiry, options).await.map(Reply::Stored)
-        }
-        Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Deleted),
-        Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Touched),
     }
 }

@@ -11,10 +11,16 @@ use crate::{
 };
 use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
 use shoal_proto::types::{
-    Cause, Key, NodeId, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal, ReplicaAnswer,
-    ReplicaOp, Stamp, Stamped, UnixMillis, Version, Vnode, WriteAnswer,
+    Cause, Key, NodeId, NodeReport, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal,
+    ReplicaAnswer, ReplicaOp, Stamp, Stamped, UnixMillis, Version, Vnode, WriteAnswer,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Who knows more of this node than its memory.
+pub trait Reporter: Send + Sync {
+    /// What the node says of itself.
+    fn report(&self) -> NodeReport;
+}
 
 /// Serves replica operations from this node's memory. Synchronous: an operation takes one short shard lock.
 pub struct LocalReplica {
@@ -30,6 +36,8 @@ pub struct LocalReplica {
     pub wall: Arc<dyn WallClock>,
     /// Votes on and learns ring records.
     pub ring: Arc<RingLedger>,
+    /// Asked by peers how the node is. It knows this replica, so it is not kept alive from here.
+    pub reporter: OnceLock<Weak<dyn Reporter>>,
 }
 
 impl LocalReplica {
@@ -86,6 +94,10 @@ impl LocalReplica {
             ReplicaOp::RingFetch => {
                 ReplicaAnswer::RingState(self.ring.record().map(|r| Box::new((*r).clone())))
             }
+            ReplicaOp::Report => match self.reporter.get().and_then(Weak::upgrade) {
+                Some(reporter) => ReplicaAnswer::Report(Box::new(reporter.report())),
+                None => refused(Refusal::Starting),
+            },
         }
     }
 

@@ -1,7 +1,9 @@
 //! What each protocol says when the coordinator could not answer: one exhaustive match per protocol.
 
 mod grpc;
+mod metrics;
 mod resp;
 
 pub(in crate::frontend) use grpc::{failure, status};
+pub(in crate::frontend) use metrics::failure_label;
 pub use resp::resp_error;

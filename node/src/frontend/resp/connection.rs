@@ -152,6 +152,7 @@ impl<'a> Connection<'a> {
                 }
             }
         };
+        self.pipeline.conclude();
         self.door.counters.commands.fetch_add(received as u64, Relaxed);
         turn
     }

@@ -28,11 +28,12 @@ pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
 
-use super::{Command, Reply, execute, try_execute};
+use super::{Command, Door, Reply};
 use crate::{
     admin::ClusterInfo,
-    coordinator::{Coordinator, CoordinatorError, RequestOptions},
+    coordinator::{CoordinatorError, RequestOptions},
     limits,
+    metrics::Tally,
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use shoal_proto::types::UnixMillis;
@@ -44,10 +45,13 @@ use std::{
     time::Duration,
 };
 
-/// What runs the commands of a door: a [`Coordinator`], or something that stands for one in a test.
+/// What runs the commands of the door: a [`Door`], or something that stands for one in a test.
 pub trait Backend: Send + Sync + 'static {
     /// What TTLs count from.
     fn now(&self) -> UnixMillis;
+
+    /// Counts what one connection is answered at once.
+    fn tally(&self) -> Tally;
 
     /// Runs a command at once if that is possible; hands it back otherwise.
     ///
@@ -57,7 +61,11 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         command: Command,
         options: &RequestOptions,
+        tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command>;
+
+    /// Adds up what was answered at once since the last time.
+    fn conclude(&self, tally: &mut Tally);
 
     /// Runs a command.
     fn execute(
@@ -67,17 +75,26 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Reply, CoordinatorError>>;
 }
 
-impl Backend for Coordinator {
+impl Backend for Door {
     fn now(&self) -> UnixMillis {
         self.now()
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally()
     }
 
     fn try_execute(
         &self,
         command: Command,
         options: &RequestOptions,
+        tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        try_execute(self, command, options)
+        self.try_execute(command, options, tally)
+    }
+
+    fn conclude(&self, tally: &mut Tally) {
+        self.conclude(tally);
     }
 
     fn execute(
@@ -85,7 +102,7 @@ impl Backend for Coordinator {
         command: Command,
         options: RequestOptions,
     ) -> BoxFuture<'_, Result<Reply, CoordinatorError>> {
-        async move { execute(self, command, &options).await }.boxed()
+        async move { Door::execute(self, command, &options).await }.boxed()
     }
 }
 
