@@ -16,5 +16,7 @@ pub use client::{Client, Deleted, Found, Stored, Touched};
 pub use config::{CallOptions, ClientConfig};
 pub use error::ClientError;
 pub use outcome::Outcome;
-pub use shoal_proto::types::{Consistency, Key, NodeId, Phase, Tag, UnixMillis, Value};
+pub use shoal_proto::types::{
+    Consistency, HotKey, Key, NodeId, NodeReport, NodeStats, Phase, Tag, UnixMillis, Value,
+};
 pub use status::{LocalStatus, NodeStatus, Status};

@@ -3,6 +3,7 @@
 mod bench;
 mod check_config;
 mod dev;
+mod hot_keys;
 mod key_commands;
 mod node_start;
 pub(crate) mod output;
@@ -46,6 +47,9 @@ enum Command {
     Del(key_commands::Del),
     /// Show the nodes of a cluster
     Status(status::Status),
+    /// Show the keys with the most requests
+    #[command(name = "hotkeys")]
+    HotKeys(hot_keys::HotKeys),
     /// Replay a trace of requests and measure the answers
     Bench(bench::Bench),
     /// Check the settings of a node and show what it would run with
@@ -71,6 +75,7 @@ impl Cli {
             Command::Set(command) => command.run().await,
             Command::Del(command) => command.run().await,
             Command::Status(command) => command.run().await,
+            Command::HotKeys(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::CheckConfig(command) => command.run(),
         }
