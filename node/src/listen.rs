@@ -2,7 +2,7 @@
 //! servers by address alone and has no HTTP.
 
 #[cfg(not(madsim))]
-use crate::frontend::http;
+use crate::frontend::{http, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
@@ -86,6 +86,7 @@ impl Sockets {
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
+            let router = standard::mount(router, info.clone(), shutdown.clone());
             let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {

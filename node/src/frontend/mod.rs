@@ -9,11 +9,15 @@ pub mod grpc;
 #[cfg(not(madsim))]
 pub mod http;
 pub mod resp;
+#[cfg(not(madsim))]
+pub mod standard;
 
 pub(in crate::frontend) use batch::execute_all;
 pub use door::Door;
 
-use crate::coordinator::{CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply};
+use crate::coordinator::{
+    CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply,
+};
 use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
 
@@ -44,6 +48,18 @@ pub enum Reply {
     Deleted(ExistedReply),
     /// To [`Command::Expire`].
     Touched(ExistedReply),
+}
+
+impl Reply {
+    /// What the answer was worth.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        match self {
+            Self::Value(reply) => &reply.outcome,
+            Self::Stored(reply) => &reply.outcome,
+            Self::Deleted(reply) | Self::Touched(reply) => &reply.outcome,
+        }
+    }
 }
 
 impl Command {

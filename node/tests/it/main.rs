@@ -8,6 +8,7 @@ mod child;
 mod client_tags;
 mod cluster;
 mod doors;
+mod grpc;
 mod hints;
 mod http;
 mod load;

@@ -16,6 +16,7 @@ mod budget;
 mod command;
 mod connection;
 mod inline;
+mod outcome;
 mod parser;
 mod pipeline;
 mod plan;

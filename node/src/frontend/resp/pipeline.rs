@@ -63,11 +63,12 @@ impl<'a> Pipeline<'a> {
     /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
     /// waited for.
     pub(super) fn start(&mut self, plan: Plan, now: UnixMillis) -> Option<Answer> {
-        let Plan { commands, shape, options } = plan;
+        let Plan { commands, shape, options, with_outcome } = plan;
         self.admitted += commands.len();
+        let form = Form { shape, with_outcome };
         match commands {
-            Commands::One(command) => self.start_one(command, shape, options, now),
-            Commands::Many(commands) => self.start_many(commands, shape, options, now),
+            Commands::One(command) => self.start_one(command, form, options, now),
+            Commands::Many(commands) => self.start_many(commands, form, options, now),
         }
     }
 
@@ -89,17 +90,17 @@ impl<'a> Pipeline<'a> {
     fn start_one(
         &mut self,
         command: Command,
-        shape: Shape,
+        form: Form,
         options: RequestOptions,
         now: UnixMillis,
     ) -> Option<Answer> {
         match self.backend.try_execute(command, &options, &mut self.tally) {
             Ok(result) if self.is_empty() => {
                 self.admitted = 0;
-                Some(answer(shape, result, now))
+                Some(answer(form, result, now))
             }
             Ok(result) => {
-                let done = keep(answer(shape, result, now), Share::of(&self.budget));
+                let done = keep(answer(form, result, now), Share::of(&self.budget));
                 self.running.push_back(ready(done).boxed());
                 None
             }
@@ -107,7 +108,7 @@ impl<'a> Pipeline<'a> {
                 self.keys.insert(command.key().clone(), !command.is_read());
                 let (backend, share) = (self.backend, Share::of(&self.budget));
                 let reply = backend.execute(command, options);
-                let done = reply.map(move |result| keep(answer(shape, result, backend.now()), share));
+                let done = reply.map(move |result| keep(answer(form, result, backend.now()), share));
                 self.running.push_back(done.boxed());
                 None
             }
@@ -117,16 +118,16 @@ impl<'a> Pipeline<'a> {
     fn start_many(
         &mut self,
         commands: Vec<Command>,
-        shape: Shape,
+        form: Form,
         options: RequestOptions,
         now: UnixMillis,
     ) -> Option<Answer> {
         let backend = self.backend;
-        let mut gathering = Gathering::new(shape, commands.len(), &self.budget);
+        let mut gathering = Gathering::new(form.shape, commands.len(), &self.budget);
         let mut rest = Vec::new();
         for (index, command) in commands.into_iter().enumerate() {
             match backend.try_execute(command, &options, &mut self.tally) {
-                Ok(result) => gathering.add(index, answer(shape, result, now)),
+                Ok(result) => gathering.add(index, answer(form, result, now)),
                 Err(command) => rest.push((index, command)),
             }
         }
@@ -146,7 +147,7 @@ impl<'a> Pipeline<'a> {
             let run = |(index, command)| backend.execute(command, options).map(move |result| (index, result));
             let mut results = stream::iter(rest).map(run).buffer_unordered(limits::RESP_BATCH);
             while let Some((index, result)) = results.next().await {
-                gathering.add(index, answer(shape, result, backend.now()));
+                gathering.add(index, answer(form, result, backend.now()));
             }
             gathering.finish()
         };
@@ -155,14 +156,27 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-fn answer(shape: Shape, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
-    result.map_or_else(Answer::Error, |reply| Answer::of(shape, reply, now))
+/// How replies are to be told.
+#[derive(Clone, Copy)]
+struct Form {
+    shape: Shape,
+    with_outcome: bool,
+}
+
+fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
+    match result {
+        Ok(reply) if form.with_outcome => {
+            let outcome = *reply.outcome();
+            Answer::of(form.shape, reply, now).with_outcomes(vec![outcome])
+        }
+        Ok(reply) => Answer::of(form.shape, reply, now),
+        Err(error) => Answer::Error(error),
+    }
 }
 
 /// The answer with its share of the budget, or an error in its place.
 fn keep(answer: Answer, mut share: Share) -> (Answer, Share) {
-    let Answer::Value(Some(value)) = &answer else { return (answer, share) };
-    match share.take(value.as_bytes().len()) {
+    match share.take(answer.value_bytes()) {
         Ok(()) => (answer, share),
         Err(error) => (Answer::Error(error), share),
     }
