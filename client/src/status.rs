@@ -162,6 +162,6 @@ fn report(report: admin::Report) -> Result<NodeReport, ClientError> {
     })
 }
 
-fn node_id(text: &str) -> Result<NodeId, ClientError> {
+pub(crate) fn node_id(text: &str) -> Result<NodeId, ClientError> {
     NodeId::new(text).map_err(|error| ClientError::Protocol(error.to_string()))
 }

@@ -140,6 +140,7 @@ impl Node {
             marker_life: limits::MARKER_LIFE,
             marker_share: limits::MARKER_SHARE,
         }));
+        let hints = Arc::new(Hints::new(limits::HINT_BYTES_PER_TARGET, hint_bytes(&config), metrics.clone()));
         let local = Arc::new(LocalReplica {
             cluster: cluster.clone(),
             store: store.clone(),
@@ -148,6 +149,7 @@ impl Node {
             wall: env.wall.clone(),
             ring: ledger.clone(),
             reporter: OnceLock::new(),
+            hints: hints.clone(),
         });
         let peers = Arc::new(Peers::new(
             PeersConfig { identity: identity.clone() },
@@ -156,7 +158,6 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
-        let hints = Arc::new(Hints::new(limits::HINT_BYTES_PER_TARGET, hint_bytes(&config), metrics.clone()));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
@@ -202,7 +203,8 @@ impl Node {
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
         let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
-        let doors = sockets.open(replica, grpc, Arc::new(resp), info.clone(), &closing);
+        let rest = door(DoorName::Rest);
+        let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,

@@ -7,6 +7,7 @@ use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
+        Door,
         grpc::GrpcDoor,
         resp::{RespDoor, serve},
     },
@@ -71,6 +72,7 @@ impl Sockets {
         replica: ReplicaService,
         grpc: GrpcDoor,
         resp: Arc<RespDoor>,
+        rest: Door,
         info: Arc<dyn ClusterInfo>,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
@@ -94,17 +96,12 @@ impl Sockets {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let closing = shutdown.clone().cancelled_owned();
-            let serving = http::serve(self.http, http::router(info), closing);
-            tasks.push(tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "HTTP door failed");
-                }
-            }));
+            let router = http::router(rest, info);
+            tasks.push(tokio::spawn(http::serve(self.http, router, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop(info);
+            drop((rest, info));
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {

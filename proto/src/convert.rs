@@ -1,10 +1,11 @@
 //! The only mapping between the wire and the domain types. Encoding cannot fail; decoding names what was wrong.
 
 use crate::types::{
-    Ballot, Cause, Consistency, HotKey, InvalidEntry, InvalidNodeId, InvalidRecord, Key, KeyTooLong, Member,
-    NodeId, NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage,
-    RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp,
-    Stamped, Tag, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, Consistency, HotKey, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord, Key,
+    KeyTooLong, Member, NodeId, NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer,
+    RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote,
+    Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer,
+    WriterId,
 };
 use crate::wire::{kv::v1 as kv, replica::v1 as replica, ring::v1 as ring};
 
@@ -344,6 +345,7 @@ impl From<ReplicaOp> for replica::request::Op {
             }
             ReplicaOp::RingFetch => Self::RingFetch(replica::RingFetch {}),
             ReplicaOp::Report => Self::Report(replica::Report {}),
+            ReplicaOp::Inspect { key } => Self::Inspect(replica::Inspect { key: key.into_bytes() }),
         }
     }
 }
@@ -395,6 +397,7 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
             }
             Op::RingFetch(replica::RingFetch {}) => Self::RingFetch,
             Op::Report(replica::Report {}) => Self::Report,
+            Op::Inspect(inspect) => Self::Inspect { key: Key::new(inspect.key)? },
         })
     }
 }
@@ -455,6 +458,7 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
                 Self::RingState(replica::RingState { record: record_to_wire(record) })
             }
             ReplicaAnswer::Report(report) => Self::Report((*report).into()),
+            ReplicaAnswer::Inspection(inspection) => Self::Inspection(inspection.into()),
             ReplicaAnswer::Refused(refusal) => Self::Refusal(refusal.into()),
         }
     }
@@ -500,6 +504,7 @@ impl TryFrom<replica::reply::Answer> for ReplicaAnswer {
             Answer::RingVote(vote) => Self::RingVote(vote.try_into()?),
             Answer::RingState(state) => Self::RingState(boxed_record(state.record)?),
             Answer::Report(report) => Self::Report(Box::new(report.try_into()?)),
+            Answer::Inspection(inspection) => Self::Inspection(inspection.try_into()?),
             Answer::Refusal(refusal) => Self::Refused(refusal.try_into()?),
         })
     }
@@ -603,6 +608,45 @@ impl TryFrom<replica::RingVote> for RingVote {
             Some(promised) => Ok(Self::Outbid { promised: promised.try_into()? }),
             None => Ok(Self::Refused(vote.error)),
         }
+    }
+}
+
+impl From<Inspection> for replica::Inspection {
+    fn from(inspection: Inspection) -> Self {
+        let trust = match inspection.trust {
+            Trust::Starting => replica::Trust::Starting,
+            Trust::Rebuilding => replica::Trust::Rebuilding,
+            Trust::Ready => replica::Trust::Ready,
+        };
+        Self {
+            generation: inspection.generation,
+            owner: inspection.owner,
+            trust: trust.into(),
+            version: inspection.version.map(Into::into),
+            value_bytes: inspection.value_bytes,
+            hinted: inspection.hinted.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<replica::Inspection> for Inspection {
+    type Error = DecodeError;
+
+    fn try_from(i: replica::Inspection) -> Result<Self, DecodeError> {
+        let trust = match replica::Trust::try_from(i.trust) {
+            Ok(replica::Trust::Starting) => Trust::Starting,
+            Ok(replica::Trust::Rebuilding) => Trust::Rebuilding,
+            Ok(replica::Trust::Ready) => Trust::Ready,
+            Ok(replica::Trust::Unspecified) | Err(_) => return Err(DecodeError::Missing("trust")),
+        };
+        Ok(Self {
+            generation: i.generation,
+            owner: i.owner,
+            trust,
+            version: i.version.map(TryInto::try_into).transpose()?,
+            value_bytes: i.value_bytes,
+            hinted: i.hinted.iter().map(|node| Ok(NodeId::new(node)?)).collect::<Result<_, DecodeError>>()?,
+        })
     }
 }
 

@@ -46,6 +46,7 @@ impl Door {
         options: &RequestOptions,
         tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
+        let Some(operation) = command.operation() else { return Err(command) };
         self.requests.begin(tally, command.key());
         let coordinator = &self.coordinator;
         let done = match &command {
@@ -53,10 +54,9 @@ impl Door {
             Command::Set(key, value, expiry) => {
                 coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
             }
-            Command::Delete(_) | Command::Expire(..) => None,
+            Command::Delete(_) | Command::Expire(..) | Command::Explain(_) => None,
         };
         let Some(answer) = done else { return Err(command) };
-        let operation = command.operation();
         tally.answered(operation, coordinator.level(operation, options));
         self.note(operation, &answer);
         Ok(answer)
@@ -91,10 +91,18 @@ impl Door {
         command: Command,
         options: &RequestOptions,
     ) -> Result<Reply, CoordinatorError> {
-        let began = Instant::now();
-        let operation = command.operation();
+        let (began, operation) = (Instant::now(), command.operation());
+        let answer = self.run(command, options).await;
+        if let Some(operation) = operation {
+            self.requests.waited(operation, self.coordinator.level(operation, options), began.elapsed());
+            self.note(operation, &answer);
+        }
+        answer
+    }
+
+    async fn run(&self, command: Command, options: &RequestOptions) -> Result<Reply, CoordinatorError> {
         let coordinator = &self.coordinator;
-        let answer = match command {
+        match command {
             Command::Get(key) => coordinator.get(key, options).await.map(Reply::Value),
             Command::Set(key, value, expiry) => {
                 coordinator.set(key, value, expiry, options).await.map(Reply::Stored)
@@ -103,10 +111,11 @@ impl Door {
             Command::Expire(key, expiry) => {
                 coordinator.expire(key, expiry, options).await.map(Reply::Touched)
             }
-        };
-        self.requests.waited(operation, coordinator.level(operation, options), began.elapsed());
-        self.note(operation, &answer);
-        answer
+            Command::Explain(key) => {
+                let explanation = coordinator.explain(key, options).await?;
+                Ok(Reply::Explained(Box::new(explanation)))
+            }
+        }
     }
 
     fn note(&self, operation: Operation, answer: &Result<Reply, CoordinatorError>) {

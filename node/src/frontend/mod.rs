@@ -16,7 +16,7 @@ pub(in crate::frontend) use batch::execute_all;
 pub use door::Door;
 
 use crate::coordinator::{
-    CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply,
+    CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions, SetReply,
 };
 use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
@@ -32,6 +32,8 @@ pub enum Command {
     Delete(Key),
     /// Change when a key expires.
     Expire(Key, Expiry),
+    /// Tell what every owner holds under a key.
+    Explain(Key),
 }
 
 /// A request that a door has translated, or why it could not be.
@@ -48,16 +50,19 @@ pub enum Reply {
     Deleted(ExistedReply),
     /// To [`Command::Expire`].
     Touched(ExistedReply),
+    /// To [`Command::Explain`].
+    Explained(Box<Explanation>),
 }
 
 impl Reply {
-    /// What the answer was worth.
+    /// What the answer was worth; `None` of an explanation, which no level applies to.
     #[must_use]
-    pub fn outcome(&self) -> &Outcome {
+    pub fn outcome(&self) -> Option<&Outcome> {
         match self {
-            Self::Value(reply) => &reply.outcome,
-            Self::Stored(reply) => &reply.outcome,
-            Self::Deleted(reply) | Self::Touched(reply) => &reply.outcome,
+            Self::Value(reply) => Some(&reply.outcome),
+            Self::Stored(reply) => Some(&reply.outcome),
+            Self::Deleted(reply) | Self::Touched(reply) => Some(&reply.outcome),
+            Self::Explained(_) => None,
         }
     }
 }
@@ -67,24 +72,29 @@ impl Command {
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
-            Self::Get(key) | Self::Set(key, ..) | Self::Delete(key) | Self::Expire(key, _) => key,
+            Self::Get(key)
+            | Self::Set(key, ..)
+            | Self::Delete(key)
+            | Self::Expire(key, _)
+            | Self::Explain(key) => key,
         }
     }
 
-    /// What it asks for.
+    /// What it asks for of the data; `None` when it is a question about a key.
     #[must_use]
-    pub fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Option<Operation> {
         match self {
-            Self::Get(_) => Operation::Get,
-            Self::Set(..) => Operation::Set,
-            Self::Delete(_) => Operation::Delete,
-            Self::Expire(..) => Operation::Expire,
+            Self::Get(_) => Some(Operation::Get),
+            Self::Set(..) => Some(Operation::Set),
+            Self::Delete(_) => Some(Operation::Delete),
+            Self::Expire(..) => Some(Operation::Expire),
+            Self::Explain(_) => None,
         }
     }
 
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::Get(_))
+        matches!(self, Self::Get(_) | Self::Explain(_))
     }
 }

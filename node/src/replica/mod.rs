@@ -13,12 +13,13 @@ pub mod stamp;
 mod vnodes;
 
 pub use counters::{LinkCounters, LinkCounts};
-pub use local::{LocalReplica, Reporter};
+pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
 pub use server::ReplicaService;
-pub use vnodes::{Trust, VnodeStates};
+pub use vnodes::VnodeStates;
 
 use shoal_membership::ClusterView;
+pub use shoal_proto::types::Trust;
 use shoal_proto::types::{ReplicaAnswer, ReplicaOp, Stamp};
 use std::sync::Arc;
 use tokio::time::Instant;

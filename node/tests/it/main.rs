@@ -1,6 +1,7 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod all_doors;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
@@ -18,4 +19,7 @@ mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
+mod rest;
+mod rest_bad_input;
+mod rest_client;
 mod survey;

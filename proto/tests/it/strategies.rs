@@ -5,10 +5,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use shoal_proto::types::{
-    Ballot, Cause, Generations, HotKey, Key, Member, NodeId, NodeReport, NodeState, NodeStats, OwnerTable,
-    Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer,
-    ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, UnixMillis, Value, Version, Vnode,
-    WriteAnswer, WriterId,
+    Ballot, Cause, Generations, HotKey, Inspection, Key, Member, NodeId, NodeReport, NodeState, NodeStats,
+    OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
+    ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value,
+    Version, Vnode, WriteAnswer, WriterId,
 };
 
 // ---- entries ----
@@ -163,6 +163,7 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
         boxed().prop_map(ReplicaOp::RingLearn),
         Just(ReplicaOp::RingFetch),
         Just(ReplicaOp::Report),
+        key().prop_map(|key| ReplicaOp::Inspect { key }),
     ]
 }
 
@@ -181,6 +182,7 @@ pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
         ring_vote().prop_map(ReplicaAnswer::RingVote),
         of(boxed()).prop_map(ReplicaAnswer::RingState),
         report().prop_map(|report| ReplicaAnswer::Report(Box::new(report))),
+        inspection().prop_map(ReplicaAnswer::Inspection),
         refusal().prop_map(ReplicaAnswer::Refused),
     ]
 }
@@ -235,6 +237,21 @@ fn ring_vote() -> impl Strategy<Value = RingVote> {
         boxed().prop_map(RingVote::Chosen),
         ".{0,40}".prop_map(RingVote::Refused),
     ]
+}
+
+fn inspection() -> impl Strategy<Value = Inspection> {
+    let trust = select(vec![Trust::Starting, Trust::Rebuilding, Trust::Ready]);
+    let held = (of(version()), any::<u64>());
+    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4)).prop_map(
+        |(generation, owner, trust, (version, value_bytes), hinted)| Inspection {
+            generation,
+            owner,
+            trust,
+            version,
+            value_bytes,
+            hinted,
+        },
+    )
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {

@@ -2,12 +2,12 @@
 
 use super::{
     budget::{Budget, Share},
-    outcome,
+    explanation, outcome,
     plan::{ExpiryUnit, Shape},
     writer::Writer,
 };
 use crate::{
-    coordinator::{CoordinatorError, GetReply, Outcome},
+    coordinator::{CoordinatorError, Explanation, GetReply, Outcome},
     frontend::{Reply, error_map::resp_error},
 };
 use shoal_proto::types::{UnixMillis, Value};
@@ -21,6 +21,7 @@ pub(super) enum Answer {
     Text(&'static str),
     Value(Option<Value>),
     Values(Vec<Option<Value>>),
+    Explanation(Box<Explanation>),
     Error(CoordinatorError),
     /// With what it was worth, because the client wants to know.
     WithOutcomes(Box<Told>),
@@ -45,10 +46,11 @@ impl Answer {
                 Self::Text(if reply.value.is_some() { "string" } else { "none" })
             }
             (Reply::Value(reply), Shape::Expiry(unit)) => Self::Integer(expiry(&reply, unit, now)),
-            (Reply::Value(reply), Shape::Existed | Shape::Stored) => {
+            (Reply::Value(reply), Shape::Existed | Shape::Stored | Shape::Explanation) => {
                 Self::Integer(i64::from(reply.value.is_some()))
             }
             (Reply::Stored(_), _) => Self::Ok,
+            (Reply::Explained(explanation), _) => Self::Explanation(explanation),
             (Reply::Deleted(reply) | Reply::Touched(reply), _) => Self::Integer(i64::from(reply.existed)),
         }
     }
@@ -80,6 +82,7 @@ impl Answer {
                 writer.array(values.len());
                 values.iter().for_each(|value| write_value(value.as_ref(), writer));
             }
+            Self::Explanation(explanation) => explanation::write(explanation, writer),
             Self::Error(error) => writer.error(&resp_error(error)),
         }
     }
@@ -147,7 +150,7 @@ impl Gathering {
             }
             Answer::Integer(value) => self.count += value,
             Answer::Error(error) => self.fail(index, error),
-            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) => {}
+            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) | Answer::Explanation(_) => {}
         }
     }
 

@@ -15,6 +15,7 @@ mod answer;
 mod budget;
 mod command;
 mod connection;
+mod explanation;
 mod inline;
 mod outcome;
 mod parser;

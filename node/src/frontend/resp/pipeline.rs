@@ -164,13 +164,15 @@ struct Form {
 }
 
 fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
-    match result {
-        Ok(reply) if form.with_outcome => {
-            let outcome = *reply.outcome();
-            Answer::of(form.shape, reply, now).with_outcomes(vec![outcome])
-        }
-        Ok(reply) => Answer::of(form.shape, reply, now),
-        Err(error) => Answer::Error(error),
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => return Answer::Error(error),
+    };
+    let outcome = reply.outcome().copied().filter(|_| form.with_outcome);
+    let answer = Answer::of(form.shape, reply, now);
+    match outcome {
+        Some(outcome) => answer.with_outcomes(vec![outcome]),
+        None => answer,
     }
 }
 

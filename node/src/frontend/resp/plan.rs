@@ -36,6 +36,8 @@ pub(super) enum Shape {
     Type,
     /// Time to live or instant of expiry; -1 without one, -2 without a value.
     Expiry(ExpiryUnit),
+    /// What every owner holds.
+    Explanation,
 }
 
 /// How an expiry is told.

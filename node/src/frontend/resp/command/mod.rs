@@ -53,6 +53,7 @@ fn try_prepare(
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
+        Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
         Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
@@ -65,7 +66,9 @@ fn try_prepare(
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
                 Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::Local(_) | Handler::Level => Err(CommandError::NoLevel(spec.name)),
+                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                    Err(CommandError::NoLevel(spec.name))
+                }
             }
         }
     }
@@ -99,6 +102,8 @@ struct Keys {
 enum Handler {
     /// Becomes a plan for the coordinator.
     Data(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
+    /// Becomes a plan that no level changes.
+    Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
     /// `CL`: answered by the connection, or a level before another command.
@@ -267,6 +272,15 @@ const SPECS: &[Spec] = &[
     write("SETEX", "key seconds value", "Stores a value that expires after a time", 4, FIRST, string::setex),
     refused("SETNX"),
     refused("SETRANGE"),
+    Spec {
+        name: "SHOAL.EXPLAIN",
+        arguments: "key",
+        summary: "Tells what every owner of a key holds, and where hints of it wait",
+        arity: 2,
+        flags: &["readonly"],
+        keys: FIRST,
+        handler: Handler::Levelless(key::explain),
+    },
     local(
         "SHOAL.OUTCOME",
         "[ON | OFF]",
