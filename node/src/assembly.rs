@@ -11,8 +11,8 @@ use crate::{
     },
     info::{NodeFacts, Parts},
     limits,
-    listen::{BindError, Sockets},
-    metrics::{DoorName, Metrics},
+    listen::{BindError, Rest, Sockets},
+    metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
         LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
@@ -171,6 +171,7 @@ impl Node {
             },
         ));
         let resp_counters = Arc::new(RespCounters::default());
+        let http_connections = Arc::<Connections>::default();
 
         // Gossip first: if it cannot start, no door has been opened.
         let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
@@ -182,6 +183,7 @@ impl Node {
             hints: hints.clone(),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
+            http: http_connections.clone(),
             gossip: gossip.counters(),
         }));
         let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
@@ -203,7 +205,7 @@ impl Node {
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
         let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
-        let rest = door(DoorName::Rest);
+        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
         let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {

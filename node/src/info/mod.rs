@@ -12,7 +12,7 @@ use crate::{
     coordinator::Hints,
     frontend::resp::RespCounters,
     limits,
-    metrics::Metrics,
+    metrics::{Connections, Metrics},
     replica::{LocalReplica, Peers, Reporter},
 };
 use futures::{
@@ -59,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) hints: Arc<Hints>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resp: Arc<RespCounters>,
+    pub(crate) http: Arc<Connections>,
     pub(crate) gossip: Arc<GossipCounters>,
 }
 
@@ -151,7 +152,7 @@ impl ClusterInfo for NodeFacts {
             vnodes_ready: self.parts.local.vnodes.ready_count().min(owned),
             hints,
             hint_bytes,
-            connections: self.parts.resp.open(),
+            connections: self.parts.resp.connections.open(),
             commands: self.parts.resp.commands(),
             requests: self.parts.metrics.requests.total(),
             uptime_ms: self.started.elapsed().as_millis() as u64,

@@ -3,9 +3,11 @@
 use super::Parts;
 use crate::{
     admin::NodeStats,
-    metrics::{Family, Value},
+    metrics::{Connections, Family, Value},
     store::StoreStats,
 };
+use shoal_membership::ring;
+use std::sync::Arc;
 
 /// All of them, as of now.
 pub(super) fn families(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
@@ -42,13 +44,20 @@ fn node(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
 }
 
 fn connections(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
-    let resp = || vec![("door", "resp".to_owned())];
+    let doors = [("resp", &parts.resp.connections), ("http", &parts.http)];
+    let each = |family: Family, number: fn(&Connections) -> u64| {
+        let labelled = |family: Family, (door, connections): &(&str, &Arc<Connections>)| {
+            family.labelled(vec![("door", (*door).to_owned())], number(connections))
+        };
+        doors.iter().fold(family, labelled)
+    };
     vec![
-        Family::gauge("connections", "Connections open").labelled(resp(), stats.connections),
-        Family::counter("connections_accepted", "Connections ever served")
-            .labelled(resp(), parts.resp.accepted()),
-        Family::counter("connections_refused", "Connections turned away because too many were open")
-            .labelled(resp(), parts.resp.refused()),
+        each(Family::gauge("connections", "Connections open"), Connections::open),
+        each(Family::counter("connections_accepted", "Connections ever served"), Connections::accepted),
+        each(
+            Family::counter("connections_refused", "Connections turned away because too many were open"),
+            Connections::refused,
+        ),
         Family::counter("resp_commands", "RESP commands received, those without a key among them")
             .value(stats.commands),
     ]
@@ -86,7 +95,7 @@ fn shards(shards: &[StoreStats]) -> Vec<Family> {
 fn hints(stats: &NodeStats) -> Vec<Family> {
     vec![
         Family::gauge("hints", "Hints kept for others").value(stats.hints),
-        Family::gauge("hint_bytes", "Their bytes").value(stats.hint_bytes),
+        Family::gauge("hint_bytes", "Bytes of the hints kept for others").value(stats.hint_bytes),
     ]
 }
 
@@ -95,8 +104,8 @@ fn membership(parts: &Parts) -> Vec<Family> {
     let live = view.members().iter().filter(|member| member.live).count();
     let is_member = |node| view.record().is_some_and(|record| record.index_of(node).is_some());
     let gateways = view.nodes().keys().filter(|node| !is_member(node)).count();
-    let ring = parts.cluster.me().ring;
-    let (epoch, phase, digest) = ring.map_or((0, 0, 0), |r| (r.epoch, r.phase.number(), r.digest));
+    let (epoch, phase, digest) =
+        view.record().map_or((0, 0, 0), |r| (r.epoch(), r.phase().number(), ring::digest(r)));
     let record = vec![
         ("epoch", epoch.to_string()),
         ("phase", phase.to_string()),

@@ -4,12 +4,14 @@
 //! - [`Metrics`] holds the counters of everything rarer.
 //! - [`Family`] tells numbers that other parts keep themselves, read when a scrape comes.
 
+mod connections;
 mod histogram;
 mod process;
 pub mod requests;
 mod sample;
 mod table;
 
+pub use connections::{Connections, Place};
 pub use histogram::Histogram;
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
 pub use sample::{Family, Value};

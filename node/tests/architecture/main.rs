@@ -33,7 +33,7 @@ const NODE: &Edges = &[
     ("shoal_node::hot_keys", &[]),
     ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
     ("shoal_node::limits", &[]),
-    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "replica"]),
+    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "metrics", "replica"]),
     ("shoal_node::metrics", &["hot_keys", "limits"]),
     ("shoal_node::mutant", &[]),
     ("shoal_node::rebuild", &["config", "limits", "metrics", "replica"]),

@@ -232,7 +232,7 @@ async fn the_dashboard_and_the_alerts_ask_for_what_is_exported() {
 
     // The check must find what is planted.
     for (query, fault) in [
-        ("rate(shoal_nothing_total[1m])", "no metric shoal_nothing_total"),
+        ("rate(shoal_nothing_total[1m]) > shoal_members", "no metric shoal_nothing_total"),
         ("rate(shoal_requests[1m])", "the counter is called shoal_requests_total"),
         (r#"shoal_requests_total{colour="red"}"#, "shoal_requests_total has no label colour"),
         ("sum by (colour) (shoal_members)", "nothing has a label colour"),

@@ -35,7 +35,7 @@ use crate::{
     admin::ClusterInfo,
     coordinator::{CoordinatorError, RequestOptions},
     limits,
-    metrics::Tally,
+    metrics::{Connections, Place, Tally},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use shoal_proto::types::UnixMillis;
@@ -121,31 +121,12 @@ pub struct RespDoor {
 /// What the RESP door counts.
 #[derive(Debug, Default)]
 pub struct RespCounters {
-    accepted: AtomicU64,
-    open: AtomicU64,
-    refused: AtomicU64,
+    /// Its connections.
+    pub connections: Arc<Connections>,
     commands: AtomicU64,
 }
 
 impl RespCounters {
-    /// Connections ever served.
-    #[must_use]
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Relaxed)
-    }
-
-    /// Connections open now.
-    #[must_use]
-    pub fn open(&self) -> u64 {
-        self.open.load(Relaxed)
-    }
-
-    /// Connections turned away because [`limits::RESP_CLIENTS`] were open.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
-    }
-
     /// Commands received.
     #[must_use]
     pub fn commands(&self) -> u64 {
@@ -172,28 +153,9 @@ impl RespDoor {
         &self.counters
     }
 
-    /// A place for one more connection, until it is dropped; `None` when all are taken.
-    fn admit(&self) -> Option<Admission<'_>> {
-        if self.counters.open.fetch_add(1, Relaxed) >= limits::RESP_CLIENTS as u64 {
-            self.counters.open.fetch_sub(1, Relaxed);
-            self.counters.refused.fetch_add(1, Relaxed);
-            return None;
-        }
-        let id = self.counters.accepted.fetch_add(1, Relaxed) + 1;
-        Some(Admission { id, counters: &self.counters })
-    }
-}
-
-/// One connection's place.
-struct Admission<'a> {
-    /// The connection's number, from 1.
-    id: u64,
-    counters: &'a RespCounters,
-}
-
-impl Drop for Admission<'_> {
-    fn drop(&mut self) {
-        self.counters.open.fetch_sub(1, Relaxed);
+    /// A place for one more connection; `None` when all are taken.
+    fn admit(&self) -> Option<Place> {
+        self.counters.connections.admit(limits::RESP_CLIENTS)
     }
 }
 
