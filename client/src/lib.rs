@@ -21,6 +21,7 @@ pub use explain::{Explanation, Held, OwnerCopy};
 pub use outcome::Outcome;
 pub use ring::{Ring, RingNode};
 pub use shoal_proto::types::{
-    Consistency, CopyState, Key, NodeId, OwnerTable, Phase, Tag, Trust, UnixMillis, Value,
+    Consistency, CopyState, HotKey, Key, NodeId, NodeReport, NodeStats, OwnerTable, Phase, Tag, Trust,
+    UnixMillis, Value,
 };
 pub use status::{LocalStatus, NodeStatus, Status};

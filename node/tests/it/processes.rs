@@ -156,6 +156,27 @@ async fn a_frozen_process_holds_nobody_up_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_process_leaves_its_row_of_the_status_blank() {
+    let processes = Processes::start();
+    processes.all_ready().await;
+    processes.connected(0).await;
+    processes.running[2].signal("STOP");
+    let grpc = processes.listen[0].grpc.to_string();
+    let frozen = processes.listen[2].gossip.to_string();
+    eventually("the frozen process no longer reports, the others do", async || {
+        let output = shoal().args(["status", "--json", "--node", &grpc]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let nodes = status["nodes"].as_array().unwrap();
+        let silent: Vec<&str> =
+            nodes.iter().filter(|n| n["report"].is_null()).map(|n| n["node_id"].as_str().unwrap()).collect();
+        nodes.len() == 3 && silent == [&frozen]
+    })
+    .await;
+    processes.running[2].signal("CONT");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_told_to_stop_answers_what_it_has_begun() {
     let mut processes = Processes::start();
     processes.all_ready().await;
