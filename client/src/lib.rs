@@ -63,7 +63,6 @@ mod mutant;
 mod node;
 mod outcome;
 mod retry;
-mod ring;
 mod router;
 mod seed;
 mod stats;
@@ -77,7 +76,6 @@ pub use error::ClientError;
 pub use explain::{Explanation, Held, OwnerCopy};
 pub use load::{LoadError, Loaded, Source};
 pub use outcome::Outcome;
-pub use ring::{Ring, RingNode};
 pub use shoal_proto::types::{
     Consistency, CopyState, HotKey, Key, NodeId, NodeReport, NodeStats, OwnerTable, Phase, Tag, Trust,
     UnixMillis, Value,

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring,
-    Routing, Tag, Touched, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
+    Tag, Topology, Touched, Value,
 };
 use std::time::Duration;
 
@@ -97,8 +97,8 @@ impl Remote {
     ///
     /// # Errors
     /// When the node does not tell.
-    pub(crate) async fn ring(&self) -> anyhow::Result<Ring> {
-        Ok(self.client.ring().await?)
+    pub(crate) async fn ring(&self) -> anyhow::Result<Topology> {
+        Ok(self.client.fetch_topology().await?)
     }
 
     /// The cluster as the node sees it.
