@@ -211,3 +211,29 @@ async fn a_grpc_call_ends_when_its_client_no_longer_waits() {
     // The node's own word, not that of a library that cut it off.
     assert!(status.message().starts_with("QUORUM needs 2 owners, 1 answered within 38"), "{status:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rest_request_runs_to_its_end_when_its_client_hangs_up() {
+    let processes = Processes::start();
+    processes.all_ready().await;
+    processes.connected(0).await;
+    processes.running[1].signal("STOP");
+    processes.running[2].signal("STOP");
+    let http = processes.listen[0].http;
+    let mut client = Raw::connect(http).await;
+    let request = "PUT /cache/k?consistency=quorum HTTP/1.1\r\nhost: a\r\n\
+         content-type: application/octet-stream\r\ncontent-length: 1\r\n\r\nv";
+    client.send(request.as_bytes()).await;
+    // Once it has begun, which is when the node's own copy is written.
+    eventually("the write has begun", async || {
+        metric(&http_get(http, "/metrics").await.1, "shoal_store_entries") == 1
+    })
+    .await;
+    drop(client);
+    eventually("the write has waited for the others to its end", async || {
+        let metrics = http_get(http, "/metrics").await.1;
+        let timeouts = metrics.lines().filter(|line| line.starts_with("shoal_coordinator_timeouts_total"));
+        timeouts.filter(|line| line.ends_with(" 1")).count() == 1
+    })
+    .await;
+}
