@@ -1,6 +1,6 @@
 //! `shoal hotkeys`.
 
-use super::{NOTHING, key_commands::Target, output, remote::Remote};
+use super::{NOTHING, key_argument::Named, key_commands::Target, output, remote::Remote};
 use clap::Args;
 use serde::Serialize;
 use shoal_client::{Key, Status};
@@ -13,38 +13,32 @@ pub(crate) struct HotKeys {
     target: Target,
 }
 
-#[derive(Debug, Serialize, PartialEq)]
-struct Report {
+#[derive(Debug, Serialize)]
+struct Report<'a> {
     /// Nodes that told.
     answered: Vec<String>,
     /// Nodes that live and did not.
     silent: Vec<String>,
     /// The hottest first.
-    keys: Vec<HotKey>,
+    keys: Vec<HotKey<'a>>,
 }
 
-#[derive(Debug, Serialize, PartialEq)]
-struct HotKey {
+#[derive(Debug, Serialize)]
+struct HotKey<'a> {
+    #[serde(skip)]
+    key: &'a Key,
     #[serde(flatten)]
-    key: Name,
+    name: Named<'a>,
     /// Over all nodes that told.
     requests_per_second: f64,
     /// Requests per second that each of them coordinates.
     nodes: BTreeMap<String, f64>,
 }
 
-#[derive(Debug, Serialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-enum Name {
-    /// A key that is text.
-    Key(String),
-    /// A key that is not UTF-8.
-    Bytes(Vec<u8>),
-}
-
 impl HotKeys {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let report = report(&Remote::connect(&self.target.node, None).await?.status().await?);
+        let status = Remote::connect(&self.target.node, None).await?.status().await?;
+        let report = report(&status);
         if self.target.json {
             output::json(&report)?;
         } else {
@@ -55,7 +49,7 @@ impl HotKeys {
 }
 
 /// Adds up what the nodes tell: each counts the requests it coordinates.
-fn report(status: &Status) -> Report {
+fn report(status: &Status) -> Report<'_> {
     let (mut answered, mut silent) = (Vec::new(), Vec::new());
     let mut keys: BTreeMap<&Key, BTreeMap<String, f64>> = BTreeMap::new();
     for node in &status.nodes {
@@ -74,7 +68,8 @@ fn report(status: &Status) -> Report {
     let mut keys: Vec<HotKey> = keys
         .into_iter()
         .map(|(key, nodes)| HotKey {
-            key: Name::of(key.as_bytes()),
+            key,
+            name: key.into(),
             requests_per_second: nodes.values().sum(),
             nodes,
         })
@@ -83,7 +78,7 @@ fn report(status: &Status) -> Report {
     Report { answered, silent, keys }
 }
 
-impl Report {
+impl Report<'_> {
     fn print(&self) -> anyhow::Result<()> {
         if self.keys.is_empty() {
             output::line("no key stands out")?;
@@ -98,22 +93,9 @@ impl Report {
     }
 }
 
-impl Name {
-    fn of(bytes: &[u8]) -> Self {
-        match str::from_utf8(bytes) {
-            Ok(text) => Self::Key(text.to_owned()),
-            Err(_) => Self::Bytes(bytes.to_owned()),
-        }
-    }
-}
-
-impl HotKey {
-    /// A key may hold anything, also what would play with a terminal: it is shown escaped.
+impl HotKey<'_> {
     fn row(&self) -> Vec<String> {
-        let key = match &self.key {
-            Name::Key(text) => text.escape_debug().to_string(),
-            Name::Bytes(bytes) => bytes.escape_ascii().to_string(),
-        };
+        let key = output::printable(self.key.as_bytes()).into_owned();
         let nodes: Vec<String> =
             self.nodes.iter().map(|(node, per_second)| format!("{node} {per_second:.0}")).collect();
         vec![key, format!("{:.0}", self.requests_per_second), nodes.join(", ")]
