@@ -16,7 +16,7 @@ type Edges = [(&'static str, &'static [&'static str])];
 const CRATES: &Edges = &[
     ("shoal_proto", &[]),
     ("shoal_membership", &["shoal_proto"]),
-    ("shoal_client", &["shoal_proto"]),
+    ("shoal_client", &["shoal_membership", "shoal_proto"]),
     ("shoal_node", &["shoal_membership", "shoal_proto"]),
     ("shoal", &["shoal_client", "shoal_membership", "shoal_node", "shoal_proto"]),
     ("shoal_benches", &[]),
@@ -44,7 +44,14 @@ const NODE: &Edges = &[
 
 /// Decisions: time, randomness and the view of the cluster are their arguments.
 const PURE: &[&str] = &[
+    "shoal_client::breaker",
+    "shoal_client::budget",
+    "shoal_client::clock",
+    "shoal_client::load::refresh",
     "shoal_client::outcome",
+    "shoal_client::retry",
+    "shoal_client::router",
+    "shoal_client::topology",
     "shoal_membership::gossip::schema",
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
@@ -125,7 +132,7 @@ const KEPT: &Edges = &[
     ("madsim", &["shoal_sim"]),
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
-    ("rand::rngs::SysRng", &["shoal::cli"]),
+    ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
     (
         "shoal_proto::wire",
         &[
@@ -142,7 +149,7 @@ const KEPT: &Edges = &[
             "shoal_proto::convert",
         ],
     ),
-    ("std::env", &["shoal::cli", "shoal_node::mutant", "shoal_sim"]),
+    ("std::env", &["shoal::cli", "shoal_client::mutant", "shoal_node::mutant", "shoal_sim"]),
     ("std::fs", &["shoal::cli", "shoal_membership::env::state_file"]),
     ("std::process", &["shoal", "shoal_sim"]),
     ("std::thread", &["shoal_sim::runner"]),

@@ -24,4 +24,5 @@ mod redis_tools;
 mod rest;
 mod rest_bad_input;
 mod rest_client;
+mod smart_client;
 mod survey;

@@ -31,7 +31,12 @@ pub(super) fn get(request: kv::GetRequest) -> Translated {
 pub(super) fn set(request: kv::SetRequest, now: UnixMillis) -> Translated {
     let options = options(request.consistency, request.deadline_ms, request.tag)?;
     let value = Value::new(request.value).map_err(invalid)?;
-    Ok((Command::Set(key(request.key)?, value, expiry(request.ttl_ms, now)?), options))
+    let expiry = match request.expires_at {
+        0 => expiry(request.ttl_ms, now)?,
+        at if at <= UnixMillis::MAX.0 => Expiry::At(UnixMillis(at)),
+        value => return Err(invalid(DecodeError::OutOfRange { field: "expires_at", value })),
+    };
+    Ok((Command::Set(key(request.key)?, value, expiry), options))
 }
 
 pub(super) fn delete(request: kv::DeleteRequest) -> Translated {
@@ -278,6 +283,21 @@ mod tests {
         assert_eq!(options.consistency, Some(Consistency::Quorum));
         assert_eq!(options.timeout, Some(Duration::from_millis(250)));
         assert_eq!(options.tag, Tag::from_bits(77));
+    }
+
+    #[test]
+    fn an_expiry_counts_more_than_a_ttl() {
+        let expiring = |expires_at| {
+            let request = kv::SetRequest { ttl_ms: 1_500, expires_at, ..Default::default() };
+            match set(request, NOW) {
+                Ok((Command::Set(_, _, expiry), _)) => Ok(expiry),
+                Err(CoordinatorError::Invalid(why)) => Err(why),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(expiring(0), Ok(Expiry::After(Duration::from_millis(1_500))));
+        assert_eq!(expiring(99), Ok(Expiry::At(UnixMillis(99))));
+        assert_eq!(expiring(1 << 42), Err(format!("expires_at {} is out of range", 1u64 << 42)));
     }
 
     #[test]
