@@ -85,7 +85,7 @@ impl Worker {
     pub(crate) async fn run(mut self, work: &Work) -> anyhow::Result<()> {
         let mut under_way = FuturesUnordered::new();
         let mut is_over = false;
-        while !is_over || !under_way.is_empty() {
+        loop {
             let start = |due| {
                 let (connections, connection) = (self.connections, self.connection.clone());
                 async move { (connections, due, ask(work, &connection, due).await) }
@@ -96,6 +96,9 @@ impl Worker {
                     Next::Over => is_over = true,
                     Next::Later => break,
                 }
+            }
+            if is_over && under_way.is_empty() {
+                return Ok(());
             }
             let has_room = !is_over && under_way.len() < work.plan.pipeline;
             let (connections, due, answers) = tokio::select! {
@@ -109,7 +112,6 @@ impl Worker {
                     }
                     continue;
                 }
-                else => continue,
             };
             let is_lost = answers.error.as_ref().is_some_and(|(failure, _)| failure.is_lost);
             self.count(work, due, answers);
@@ -117,7 +119,6 @@ impl Worker {
                 self.reconnect(work).await?;
             }
         }
-        Ok(())
     }
 
     fn count(&self, work: &Work, due: Due, answers: Answers) {
