@@ -64,7 +64,6 @@ mod mutant;
 mod node;
 mod outcome;
 mod retry;
-mod ring;
 mod router;
 mod seed;
 mod stats;
@@ -78,9 +77,9 @@ pub use error::ClientError;
 pub use explain::{Explanation, Held, OwnerCopy};
 pub use load::{LoadError, Loaded, Source};
 pub use outcome::Outcome;
-pub use ring::{Ring, RingNode};
 pub use shoal_proto::types::{
-    Consistency, CopyState, Key, NodeId, OwnerTable, Phase, Tag, Trust, UnixMillis, Value,
+    Consistency, CopyState, HotKey, Key, NodeId, NodeReport, NodeStats, OwnerTable, Phase, Tag, Trust,
+    UnixMillis, Value,
 };
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};

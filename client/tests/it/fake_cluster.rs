@@ -31,7 +31,7 @@ impl FakeCluster {
             live: true,
             ready: true,
             member: true,
-            ..kv::TopologyNode::default()
+            capacity: 100,
         };
         kv::TopologyResponse {
             cluster_id: 7,
@@ -42,7 +42,7 @@ impl FakeCluster {
             owners: owners.to_vec(),
             node_id: "node-0".into(),
             clock_ms: 1_700_000_000_000,
-            ..kv::TopologyResponse::default()
+            digest: epoch,
         }
     }
 

@@ -150,11 +150,11 @@ pub(super) fn status(
             .nodes
             .into_iter()
             .map(|node| {
-                let report = reports.remove(&node.info.node_id).map(Into::into);
+                let report = reports.remove(&node.info.node_id).map(report);
                 admin::Node { report, ..node.into() }
             })
             .collect(),
-        local: Some(stats.into()),
+        local: Some(local(stats)),
     }
 }
 
@@ -177,33 +177,31 @@ impl From<NodeStatus> for admin::Node {
     }
 }
 
-impl From<NodeReport> for admin::Report {
-    fn from(report: NodeReport) -> Self {
-        let stats = report.stats;
-        Self {
-            entries: stats.entries,
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            hits: stats.hits,
-            misses: stats.misses,
-            evictions: stats.evictions,
-            expirations: stats.expirations,
-            requests: stats.requests,
-            hints: stats.hints,
-            hint_bytes: stats.hint_bytes,
-            vnodes_owned: stats.vnodes_owned,
-            vnodes_ready: stats.vnodes_ready,
-            uptime_ms: stats.uptime_ms,
-            requests_per_second: report.requests_per_second,
-            hot_keys: report.hot_keys.into_iter().map(Into::into).collect(),
-        }
+fn report(NodeReport { stats, requests_per_second, hot_keys }: NodeReport) -> admin::Report {
+    admin::Report {
+        entries: stats.entries,
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        hits: stats.hits,
+        misses: stats.misses,
+        evictions: stats.evictions,
+        expirations: stats.expirations,
+        requests: stats.requests,
+        hints: stats.hints,
+        hint_bytes: stats.hint_bytes,
+        vnodes_owned: stats.vnodes_owned,
+        vnodes_ready: stats.vnodes_ready,
+        uptime_ms: stats.uptime_ms,
+        requests_per_second,
+        hot_keys: hot_keys.into_iter().map(hot_key).collect(),
+        markers: stats.markers,
+        connections: stats.connections,
+        commands: stats.commands,
     }
 }
 
-impl From<HotKey> for admin::HotKey {
-    fn from(hot: HotKey) -> Self {
-        Self { key: hot.key.into_bytes(), per_second: hot.per_second }
-    }
+fn hot_key(hot: HotKey) -> admin::HotKey {
+    admin::HotKey { key: hot.key.into_bytes(), per_second: hot.per_second }
 }
 
 /// `clock` is the node's hybrid clock.
@@ -235,19 +233,17 @@ impl From<TopologyNode> for kv::TopologyNode {
     }
 }
 
-impl From<NodeStats> for admin::Local {
-    fn from(stats: NodeStats) -> Self {
-        Self {
-            entries: stats.entries,
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            hits: stats.hits,
-            misses: stats.misses,
-            vnodes_owned: stats.vnodes_owned,
-            vnodes_ready: stats.vnodes_ready,
-            hints: stats.hints,
-            hint_bytes: stats.hint_bytes,
-        }
+fn local(stats: NodeStats) -> admin::Local {
+    admin::Local {
+        entries: stats.entries,
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        hits: stats.hits,
+        misses: stats.misses,
+        vnodes_owned: stats.vnodes_owned,
+        vnodes_ready: stats.vnodes_ready,
+        hints: stats.hints,
+        hint_bytes: stats.hint_bytes,
     }
 }
 
