@@ -42,6 +42,7 @@
 //! randomness are its arguments.
 
 mod answers;
+mod attempt;
 mod batch;
 mod breaker;
 mod budget;
@@ -63,6 +64,7 @@ mod mutant;
 mod node;
 mod outcome;
 mod retry;
+mod ring;
 mod router;
 mod seed;
 mod stats;
