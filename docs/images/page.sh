@@ -2,36 +2,15 @@
 # Takes the pictures of the cluster page, light and dark: six real nodes in three zones under load, one of them killed
 # while the page watches. Needs cargo, perl, Redis' tools and Chromium; the last two are installed where apt-get is.
 set -euo pipefail
-# Every job leads a group of processes, so that it can be ended with all it has started.
-set -m
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-readonly NODES=6 ZONES=(a b c)
-# Node i listens on FIRST + 10 i and the three ports above.
+readonly NODES=6 ZONES=(a b c) MEMORY=64MiB
 readonly FIRST=${FIRST:-27100}
 # How long the page watches, and after how much of it a node dies; in seconds.
 readonly WATCH=${WATCH:-75} DEATH=${DEATH:-45}
 readonly WIDTH=1280 HEIGHT=800
 readonly OUT=${OUT:-docs/images}
-WORK=$(mktemp -d)
-readonly WORK
-
-fail() {
-    echo "error: $*" >&2
-    exit 1
-}
-
-# Every job this script has started, and none other.
-started=()
-end() {
-    local job
-    for job; do kill -KILL -- "-$job" && wait "$job"; done 2>/dev/null || true
-}
-cleanup() {
-    end "${started[@]}"
-    rm -rf "$WORK"
-}
-trap cleanup EXIT
+source docs/images/cluster.sh
 
 browser() {
     type -P chromium || type -P chromium-browser || type -P google-chrome
@@ -45,34 +24,14 @@ install_tools() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium redis-tools
 }
 
-port() {
-    echo $((FIRST + 10 * $1 + $2))
-}
-
-start_nodes() {
-    local i seeds=()
-    for ((i = 0; i < NODES; i++)); do seeds+=("127.0.0.1:$(port "$i" 3)"); done
-    for ((i = 0; i < NODES; i++)); do
-        "$SHOAL" serve --seed "$(IFS=,; echo "${seeds[*]}")" --zone "${ZONES[i % ${#ZONES[@]}]}" \
-            --resp "127.0.0.1:$(port "$i" 0)" --http "127.0.0.1:$(port "$i" 1)" \
-            --grpc "127.0.0.1:$(port "$i" 2)" --gossip "127.0.0.1:$(port "$i" 3)" \
-            --state-dir "$WORK/state-$i" --max-memory 64MiB --log warn &>"$WORK/node-$i.log" &
-        started+=($!)
-    done
-    for ((i = 0; i < NODES; i++)); do
-        curl -sf --retry 60 --retry-delay 1 --retry-all-errors -o "$WORK/ready" \
-            "http://127.0.0.1:$(port "$i" 1)/health/ready" || fail "node $i is not ready: $(cat "$WORK/node-$i.log")"
-    done
-}
-
 # What is asked for most, and over how many connections.
 readonly HOT=(session:eu-west:4711 4 cart/1093/items 2 größe 1 price:{eur}:88 1 $'blob:\xff\xfe' 1)
 
 # Many keys over all nodes, and a few popular ones.
 make_load() {
-    local i nodes=()
+    local i nodes
+    IFS=, read -ra nodes <<<"$(addresses 0)"
     perl -e 'srand 7; print pack("V", int(60000 * rand() ** 3)) for 1..400000' >"$WORK/trace"
-    for ((i = 0; i < NODES; i++)); do nodes+=("127.0.0.1:$(port "$i" 0)"); done
     # The last node is the one to die, and its clients with it.
     again replay "$(IFS=,; echo "${nodes[*]:0:NODES-1}")" 8 &
     started+=($!)
@@ -152,10 +111,7 @@ take() {
 }
 
 install_tools
-if [[ -z ${SHOAL:-} ]]; then
-    cargo build --locked --release --bin shoal
-    SHOAL=target/release/shoal
-fi
+build
 mkdir -p "$OUT"
 start_nodes
 make_load
