@@ -13,7 +13,7 @@ pub(crate) struct HotKeys {
     target: Target,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, PartialEq)]
 struct Report<'a> {
     /// Nodes that told.
     answered: Vec<String>,
@@ -23,12 +23,10 @@ struct Report<'a> {
     keys: Vec<HotKey<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, PartialEq)]
 struct HotKey<'a> {
-    #[serde(skip)]
-    key: &'a Key,
     #[serde(flatten)]
-    name: Named<'a>,
+    key: Named<'a>,
     /// Over all nodes that told.
     requests_per_second: f64,
     /// Requests per second that each of them coordinates.
@@ -65,14 +63,9 @@ fn report(status: &Status) -> Report<'_> {
             None => {}
         }
     }
-    let mut keys: Vec<HotKey> = keys
+    let mut keys: Vec<HotKey<'_>> = keys
         .into_iter()
-        .map(|(key, nodes)| HotKey {
-            key,
-            name: key.into(),
-            requests_per_second: nodes.values().sum(),
-            nodes,
-        })
+        .map(|(key, nodes)| HotKey { key: key.into(), requests_per_second: nodes.values().sum(), nodes })
         .collect();
     keys.sort_by(|a, b| b.requests_per_second.total_cmp(&a.requests_per_second));
     Report { answered, silent, keys }
@@ -95,10 +88,9 @@ impl Report<'_> {
 
 impl HotKey<'_> {
     fn row(&self) -> Vec<String> {
-        let key = output::printable(self.key.as_bytes()).into_owned();
         let nodes: Vec<String> =
             self.nodes.iter().map(|(node, per_second)| format!("{node} {per_second:.0}")).collect();
-        vec![key, format!("{:.0}", self.requests_per_second), nodes.join(", ")]
+        vec![self.key.printable().into_owned(), format!("{:.0}", self.requests_per_second), nodes.join(", ")]
     }
 }
 
