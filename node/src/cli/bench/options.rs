@@ -205,10 +205,11 @@ impl Bench {
         let what = match &self.trace {
             Some(path) => format!("trace {}", path.display()),
             None => format!(
-                "{} keys {}, {:.4} % reads",
+                "{} keys {}, {} % reads",
                 self.keys,
                 self.distribution,
-                100.0 * self.read_ratio.unwrap_or(DEFAULT_READ_RATIO)
+                // To four decimals, those that are not zero.
+                (1e6 * self.read_ratio.unwrap_or(DEFAULT_READ_RATIO)).round() / 1e4
             ),
         };
         let pace = self.rate.map_or_else(|| "closed loop".into(), |rate| format!("{rate} requests/s"));
