@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Kinds that are for reading only.
-const PROSE: &[&str] = &["text"];
+const PROSE: &[&str] = &["dockerfile", "ini", "text", "yaml"];
 /// Comments before a block that mean something.
 const NOTES: &[&str] = &["machines", "varies"];
 

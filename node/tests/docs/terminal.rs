@@ -69,7 +69,9 @@ impl Terminal {
             .env("TMPDIR", sandbox.home())
             .env("HOME", sandbox.home())
             .env("LC_ALL", "C.UTF-8");
-        command.current_dir(sandbox.checkout()).process_group(0).stdin(Stdio::piped());
+        command.current_dir(sandbox.checkout()).process_group(0);
+        // What commands print is in their traces; the shell itself only tells of jobs that were killed.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut terminal =
             Self { shell: command.spawn().unwrap(), traces, commands: 0, patience, holding: Vec::new() };
         // Should the tests be killed: the shell's input then ends.
