@@ -8,6 +8,7 @@ use shoal_proto::wire::kv::v1::{self as kv, operation::Op};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use tonic::transport::Channel;
 
 /// The answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,14 +159,24 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn status(&self) -> Result<Status, ClientError> {
+        let answer = self.over_channel(async |channel| {
+            let mut admin = AdminClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
+            admin.status(StatusRequest {}).await
+        });
+        answer.await?.into_inner().try_into()
+    }
+
+    /// Makes a unary call on the channel of the live connection, within the client's timeout.
+    pub(crate) async fn over_channel<T>(
+        &self,
+        call: impl AsyncFnOnce(Channel) -> Result<T, tonic::Status>,
+    ) -> Result<T, ClientError> {
         let exchange = async {
             let (reply, channel) = oneshot::channel();
             let gone = ClientError::Disconnected { maybe: false };
             self.jobs.send(Job::Channel(reply)).await.map_err(|_| gone.clone())?;
             let channel = channel.await.map_err(|_| gone)??;
-            let mut admin = AdminClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            let response = admin.status(StatusRequest {}).await;
-            response.map_err(|status| ClientError::from_status(&status))?.into_inner().try_into()
+            call(channel).await.map_err(|status| ClientError::from_status(&status))
         };
         match timeout(self.config.timeout, exchange).await {
             Ok(answer) => answer,

@@ -130,6 +130,6 @@ impl From<admin::Local> for LocalStatus {
     }
 }
 
-fn node_id(text: &str) -> Result<NodeId, ClientError> {
+pub(crate) fn node_id(text: &str) -> Result<NodeId, ClientError> {
     NodeId::new(text).map_err(|error| ClientError::Protocol(error.to_string()))
 }

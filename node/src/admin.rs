@@ -108,6 +108,8 @@ pub struct Topology {
     pub epoch: u64,
     /// Phase of the ring record.
     pub phase: u32,
+    /// The hash that stands for the record in gossip, 0 without one.
+    pub digest: u64,
     /// Owners per vnode.
     pub replicas: u32,
     /// Members in the order that `owners` counts them, then the gateways.
@@ -131,6 +133,8 @@ pub struct TopologyNode {
     pub ready: bool,
     /// It is in the ring record.
     pub member: bool,
+    /// Relative share of the data.
+    pub capacity: u32,
 }
 
 /// The cluster as the node sees it.

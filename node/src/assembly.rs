@@ -132,6 +132,7 @@ impl Node {
             marker_life: limits::MARKER_LIFE,
             marker_share: limits::MARKER_SHARE,
         }));
+        let hints = Arc::new(Hints::new(limits::HINT_BYTES_PER_TARGET, hint_bytes(&config), metrics.clone()));
         let local = Arc::new(LocalReplica {
             cluster: cluster.clone(),
             store: store.clone(),
@@ -139,6 +140,7 @@ impl Node {
             clock: Arc::new(HybridClock::default()),
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            hints: hints.clone(),
         });
         let peers = Arc::new(Peers::new(
             PeersConfig { identity: identity.clone() },
@@ -147,7 +149,6 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
-        let hints = Arc::new(Hints::new(limits::HINT_BYTES_PER_TARGET, hint_bytes(&config), metrics.clone()));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
@@ -191,7 +192,7 @@ impl Node {
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
         let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), closing.clone());
         let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        let doors = sockets.open(replica, grpc, Arc::new(resp), info.clone(), &closing);
+        let doors = sockets.open(replica, grpc, Arc::new(resp), coordinator.clone(), info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,

@@ -226,6 +226,7 @@ fn topology(view: &ClusterView) -> Topology {
                 live: seen.live,
                 ready: gossiped.is_some_and(|node| node.ready),
                 member: true,
+                capacity: member.capacity,
             }
         });
     let is_gateway = |node: &&NodeInfo| record.is_none_or(|r| r.index_of(&node.node_id).is_none());
@@ -236,11 +237,13 @@ fn topology(view: &ClusterView) -> Topology {
         live: node.live,
         ready: node.ready,
         member: false,
+        capacity: node.capacity,
     });
     Topology {
         cluster_id: record.map_or(0, |r| r.cluster_id()),
         epoch: record.map_or(0, |r| r.epoch()),
         phase: record.map_or(0, |r| r.phase().number()),
+        digest: record.map_or(0, |r| ring::digest(r)),
         replicas: record.map_or(0, |r| r.table().replicas() as u32),
         nodes: members.chain(gateways).collect(),
         owners: record.map_or_else(Vec::new, |r| r.table().places().to_vec()),

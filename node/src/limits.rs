@@ -56,8 +56,32 @@ pub const RESP_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 /// Commands of one connection that run at the same time.
 pub const RESP_BATCH: usize = 1_024;
 
+/// HTTP connections served at once; further ones are told so and closed.
+pub const HTTP_CLIENTS: usize = 4_096;
+/// Bytes of the head of one HTTP request. Its target may take 65,534 of them, which is what the HTTP library can hold.
+pub const HTTP_HEAD_BYTES: usize = 128 * 1024;
+/// How long the head of an HTTP request may take to arrive, and a connection may stay without one.
+pub const HTTP_HEAD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the body of an HTTP request may take to arrive.
+pub const HTTP_BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may leave an HTTP answer unread before its connection is closed.
+pub const HTTP_STALL: Duration = Duration::from_secs(60);
+/// Bytes of a JSON body: every byte of the largest value may be escaped as six.
+pub const HTTP_JSON_BYTES: usize = 6 * shoal_proto::types::MAX_VALUE_BYTES + 1024;
+/// Bytes of bodies, of requests and of answers in JSON, held for all HTTP connections together.
+pub const HTTP_BUFFER_BYTES: usize = 256 * 1024 * 1024;
+/// For how long the answer about the whole cluster is handed out again.
+pub const SURVEY_LIFE: Duration = Duration::from_secs(1);
+/// Bytes of a hot key that the answer about the whole cluster shows.
+pub const HOT_KEY_SHOWN_BYTES: usize = 256;
+
 /// The longest a request may ask to wait.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Keys that are explained at once; each asks every member.
+pub const EXPLANATIONS: usize = 16;
+/// How long an explanation waits for members that do not answer.
+pub const EXPLANATION_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Bytes of hints kept for one target.
 pub const HINT_BYTES_PER_TARGET: usize = 128 * 1024 * 1024;
@@ -90,4 +114,6 @@ const _: () =
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);
+const _: () = assert!(HTTP_BUFFER_BYTES <= u32::MAX as usize, "taken in permits, many at once");
 const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize * 3 / 4);

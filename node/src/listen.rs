@@ -2,10 +2,11 @@
 //! servers by address alone and has no HTTP.
 
 #[cfg(not(madsim))]
-use crate::frontend::http;
+use crate::frontend::{http, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
+    coordinator::Coordinator,
     frontend::{
         grpc::GrpcDoor,
         resp::{RespDoor, serve},
@@ -71,6 +72,7 @@ impl Sockets {
         replica: ReplicaService,
         grpc: GrpcDoor,
         resp: Arc<RespDoor>,
+        coordinator: Arc<Coordinator>,
         info: Arc<dyn ClusterInfo>,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
@@ -86,6 +88,7 @@ impl Sockets {
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
+            let router = standard::mount(router, info.clone(), shutdown.clone());
             let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
@@ -93,17 +96,12 @@ impl Sockets {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let closing = shutdown.clone().cancelled_owned();
-            let serving = http::serve(self.http, http::router(info), closing);
-            tasks.push(tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    tracing::error!(%error, "HTTP door failed");
-                }
-            }));
+            let router = http::router(coordinator, info);
+            tasks.push(tokio::spawn(http::serve(self.http, router, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop(info);
+            drop((coordinator, info));
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {

@@ -4,10 +4,7 @@ mod cli;
 
 use clap::Parser as _;
 use cli::{Cli, output};
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -15,8 +12,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing can be done when standard error is closed too.
-            let _ = writeln!(io::stderr(), "error: {}", output::one_line(&error));
+            output::complain(&output::one_line(&error));
             ExitCode::from(cli::TROUBLE)
         }
     }

@@ -1,10 +1,10 @@
 //! The only mapping between the wire and the domain types. Encoding cannot fail; decoding names what was wrong.
 
 use crate::types::{
-    Ballot, Cause, Consistency, InvalidEntry, InvalidNodeId, InvalidRecord, Key, KeyTooLong, Member, NodeId,
-    NodeState, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
-    ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, UnixMillis, Value,
-    ValueTooLong, Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, Consistency, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord, Key, KeyTooLong,
+    Member, NodeId, NodeState, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState,
+    RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag,
+    Trust, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer, WriterId,
 };
 use crate::wire::{kv::v1 as kv, replica::v1 as replica, ring::v1 as ring};
 
@@ -336,6 +336,7 @@ impl From<ReplicaOp> for replica::request::Op {
                 Self::RingLearn(replica::RingLearn { record: Some((*record).into()) })
             }
             ReplicaOp::RingFetch => Self::RingFetch(replica::RingFetch {}),
+            ReplicaOp::Inspect { key } => Self::Inspect(replica::Inspect { key: key.into_bytes() }),
         }
     }
 }
@@ -386,6 +387,7 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
                 Self::RingLearn(boxed_record(learn.record)?.ok_or(DecodeError::Missing("record"))?)
             }
             Op::RingFetch(replica::RingFetch {}) => Self::RingFetch,
+            Op::Inspect(inspect) => Self::Inspect { key: Key::new(inspect.key)? },
         })
     }
 }
@@ -445,6 +447,7 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
             ReplicaAnswer::RingState(record) => {
                 Self::RingState(replica::RingState { record: record_to_wire(record) })
             }
+            ReplicaAnswer::Inspection(inspection) => Self::Inspection(inspection.into()),
             ReplicaAnswer::Refused(refusal) => Self::Refusal(refusal.into()),
         }
     }
@@ -489,6 +492,7 @@ impl TryFrom<replica::reply::Answer> for ReplicaAnswer {
             }
             Answer::RingVote(vote) => Self::RingVote(vote.try_into()?),
             Answer::RingState(state) => Self::RingState(boxed_record(state.record)?),
+            Answer::Inspection(inspection) => Self::Inspection(inspection.try_into()?),
             Answer::Refusal(refusal) => Self::Refused(refusal.try_into()?),
         })
     }
@@ -530,6 +534,45 @@ impl TryFrom<replica::RingVote> for RingVote {
             Some(promised) => Ok(Self::Outbid { promised: promised.try_into()? }),
             None => Ok(Self::Refused(vote.error)),
         }
+    }
+}
+
+impl From<Inspection> for replica::Inspection {
+    fn from(inspection: Inspection) -> Self {
+        let trust = match inspection.trust {
+            Trust::Starting => replica::Trust::Starting,
+            Trust::Rebuilding => replica::Trust::Rebuilding,
+            Trust::Ready => replica::Trust::Ready,
+        };
+        Self {
+            generation: inspection.generation,
+            owner: inspection.owner,
+            trust: trust.into(),
+            version: inspection.version.map(Into::into),
+            value_bytes: inspection.value_bytes,
+            hinted: inspection.hinted.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<replica::Inspection> for Inspection {
+    type Error = DecodeError;
+
+    fn try_from(i: replica::Inspection) -> Result<Self, DecodeError> {
+        let trust = match replica::Trust::try_from(i.trust) {
+            Ok(replica::Trust::Starting) => Trust::Starting,
+            Ok(replica::Trust::Rebuilding) => Trust::Rebuilding,
+            Ok(replica::Trust::Ready) => Trust::Ready,
+            Ok(replica::Trust::Unspecified) | Err(_) => return Err(DecodeError::Missing("trust")),
+        };
+        Ok(Self {
+            generation: i.generation,
+            owner: i.owner,
+            trust,
+            version: i.version.map(TryInto::try_into).transpose()?,
+            value_bytes: i.value_bytes,
+            hinted: i.hinted.iter().map(|node| Ok(NodeId::new(node)?)).collect::<Result<_, DecodeError>>()?,
+        })
     }
 }
 

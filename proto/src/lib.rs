@@ -10,6 +10,9 @@ pub mod types;
 /// Generated messages, clients and servers, one module per `.proto` package.
 #[allow(missing_docs, clippy::all, clippy::allow_attributes, unreachable_pub)]
 pub mod wire {
+    /// The descriptors of all `.proto` files, as a serialized `FileDescriptorSet`: what reflection serves.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/shoal_descriptor.bin"));
+
     pub mod ring {
         pub mod v1 {
             tonic::include_proto!("shoal.ring.v1");

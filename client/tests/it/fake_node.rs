@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Key, Value};
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
-use shoal_proto::wire::admin::v1::{StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
 use shoal_proto::wire::kv::v1::{operation::Op, operation_result::Result as Answer};
@@ -236,6 +236,10 @@ impl Admin for FakeNode {
             vnodes: 1_024,
             ..Default::default()
         }))
+    }
+
+    async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
     }
 }
 

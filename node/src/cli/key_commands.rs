@@ -1,15 +1,19 @@
 //! `shoal get`, `set` and `del`.
 
 use super::{
-    NOTHING, output,
+    NOTHING,
+    key_argument::{KeyArgument, Named},
+    output,
     remote::{Outcome, Remote},
 };
 use clap::Args;
 use serde::Serialize;
 use shoal_client::Deleted;
-use shoal_proto::types::{Consistency, Key, MAX_VALUE_BYTES, Value};
+use shoal_proto::types::{Consistency, MAX_VALUE_BYTES, Value};
 use std::{
+    ffi::OsString,
     io::{self, Read as _},
+    os::unix::ffi::OsStringExt as _,
     process::ExitCode,
     time::Duration,
 };
@@ -27,17 +31,17 @@ pub(crate) struct Target {
 
 /// How many owners must take part.
 #[derive(Debug, Args)]
-struct Level {
+pub(crate) struct Level {
     /// ONE, TWO, THREE, QUORUM or ALL [default: the node's setting]
     #[arg(long, value_name = "LEVEL")]
-    consistency: Option<Consistency>,
+    pub(crate) consistency: Option<Consistency>,
 }
 
 /// `shoal get`.
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     #[command(flatten)]
     level: Level,
     #[command(flatten)]
@@ -47,10 +51,10 @@ pub(crate) struct Get {
 /// `shoal set`.
 #[derive(Debug, Args)]
 pub(crate) struct Set {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     /// The value; read from standard input when left out
-    value: Option<String>,
+    value: Option<OsString>,
     /// How long the value is to live, such as 60s; until it is evicted when left out
     #[arg(long, value_name = "TIME", value_parser = positive_time)]
     ttl: Option<Duration>,
@@ -63,8 +67,8 @@ pub(crate) struct Set {
 /// `shoal del`.
 #[derive(Debug, Args)]
 pub(crate) struct Del {
-    /// The key
-    key: String,
+    #[command(flatten)]
+    key: KeyArgument,
     #[command(flatten)]
     level: Level,
     #[command(flatten)]
@@ -73,16 +77,17 @@ pub(crate) struct Del {
 
 /// The answer to any of the commands, as JSON.
 #[derive(Serialize)]
-struct Answer<'a> {
-    key: &'a str,
+pub(crate) struct Answer<'a> {
     #[serde(flatten)]
-    finding: Finding<'a>,
-    outcome: Outcome,
+    pub(crate) key: Named<'a>,
+    #[serde(flatten)]
+    pub(crate) finding: Finding<'a>,
+    pub(crate) outcome: Outcome,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Finding<'a> {
+pub(crate) enum Finding<'a> {
     /// The value as text; `null` on a miss.
     Value(Option<&'a str>),
     /// A value that is not UTF-8.
@@ -93,18 +98,18 @@ enum Finding<'a> {
 
 impl Get {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let found = remote.get(key).await?;
+        let found = remote.get(key.clone()).await?;
         let value = found.value.as_ref().map(Value::as_bytes);
         if self.target.json {
             output::json(&Answer {
-                key: &self.key,
+                key: Named::from(&key),
                 finding: Finding::read(value),
                 outcome: found.outcome.into(),
             })?;
         } else if let Some(value) = value {
-            output::write(value)?;
+            output::bytes(value)?;
         }
         Ok(if value.is_some() { ExitCode::SUCCESS } else { ExitCode::from(NOTHING) })
     }
@@ -112,15 +117,15 @@ impl Get {
 
 impl Set {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let value = Value::new(match self.value {
-            Some(text) => text.into_bytes(),
+            Some(text) => text.into_vec(),
             None => read_input()?,
         })?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let outcome = remote.set(key, value, self.ttl).await?;
+        let outcome = remote.set(key.clone(), value, self.ttl).await?;
         if self.target.json {
-            output::json(&Answer { key: &self.key, finding: Finding::Stored(true), outcome })?;
+            output::json(&Answer { key: Named::from(&key), finding: Finding::Stored(true), outcome })?;
         } else {
             output::line("stored")?;
         }
@@ -130,12 +135,12 @@ impl Set {
 
 impl Del {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let key = Key::new(self.key.clone())?;
+        let key = self.key.key()?;
         let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
-        let Deleted { existed, outcome } = remote.delete(key).await?;
+        let Deleted { existed, outcome } = remote.delete(key.clone()).await?;
         if self.target.json {
             output::json(&Answer {
-                key: &self.key,
+                key: Named::from(&key),
                 finding: Finding::Existed(existed),
                 outcome: outcome.into(),
             })?;
@@ -147,7 +152,7 @@ impl Del {
 }
 
 impl<'a> Finding<'a> {
-    fn read(value: Option<&'a [u8]>) -> Self {
+    pub(crate) fn read(value: Option<&'a [u8]>) -> Self {
         match value.map(|bytes| str::from_utf8(bytes).map_err(|_| bytes)) {
             None => Self::Value(None),
             Some(Ok(text)) => Self::Value(Some(text)),

@@ -3,14 +3,19 @@
 mod bench;
 mod check_config;
 mod dev;
+mod explain;
+mod key_argument;
 mod key_commands;
+mod mget;
 mod node_start;
 pub(crate) mod output;
 mod remote;
+mod ring;
 mod run;
 mod serve;
 mod settings;
 mod status;
+mod ttl;
 
 use clap::{Parser, Subcommand};
 use std::{num::NonZeroUsize, process::ExitCode};
@@ -40,12 +45,20 @@ enum Command {
     Serve(serve::Serve),
     /// Print the value of a key; exit code 1 when there is none
     Get(key_commands::Get),
+    /// Print the values of many keys, a line each; exit code 1 when one has none
+    Mget(mget::Mget),
     /// Store a value
     Set(key_commands::Set),
     /// Delete a key
     Del(key_commands::Del),
+    /// Tell or change how long a value still lives; exit code 1 when there is none
+    Ttl(ttl::Ttl),
+    /// Show what every owner of a key holds, and what will mend it if they differ
+    Explain(explain::Explain),
     /// Show the nodes of a cluster
     Status(status::Status),
+    /// Show which node owns how much of the keys
+    Ring(ring::Ring),
     /// Replay a trace of requests and measure the answers
     Bench(bench::Bench),
     /// Check the settings of a node and show what it would run with
@@ -68,9 +81,13 @@ impl Cli {
             Command::Dev(command) => command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Get(command) => command.run().await,
+            Command::Mget(command) => command.run().await,
             Command::Set(command) => command.run().await,
             Command::Del(command) => command.run().await,
+            Command::Ttl(command) => command.run().await,
+            Command::Explain(command) => command.run().await,
             Command::Status(command) => command.run().await,
+            Command::Ring(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::CheckConfig(command) => command.run(),
         }

@@ -2,7 +2,11 @@
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal as _, Write as _},
+    time::Duration,
+};
 
 /// Whoever read our output has gone, as `| head` does.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,37 @@ pub(crate) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
     write(format!("{}\n", text.as_ref()).as_bytes())
 }
 
+/// Writes any bytes: as they are to a program, as a line of text that harms no terminal to a person.
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    if is_terminal() { line(escaped(bytes, |c| matches!(c, '\n' | '\t'))) } else { write(bytes) }
+}
+
+/// Whether a person reads.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Text as it is; anything else, and text that would move the cursor, with escapes.
+pub(crate) fn printable(bytes: &[u8]) -> Cow<'_, str> {
+    escaped(bytes, |_| false)
+}
+
+fn escaped(bytes: &[u8], harmless: fn(char) -> bool) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(|c| c.is_control() && !harmless(c)) => text.into(),
+        _ => bytes.escape_ascii().to_string().into(),
+    }
+}
+
+/// A length of time for people: whole seconds, milliseconds where it is short.
+pub(crate) fn time(length: Duration) -> String {
+    const SHORT: Duration = Duration::from_secs(10);
+    let millis = length.as_millis() as u64;
+    let shown =
+        if length < SHORT { Duration::from_millis(millis) } else { Duration::from_secs(length.as_secs()) };
+    humantime::format_duration(shown).to_string()
+}
+
 /// Writes one line of JSON.
 pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     line(serde_json::to_string(value)?)
@@ -35,7 +70,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Writes rows under headings: with borders on a terminal, aligned by blanks otherwise.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
-    line(format_table(headings, rows, io::stdout().is_terminal()))
+    line(format_table(headings, rows, is_terminal()))
 }
 
 fn format_table(headings: &[&str], rows: &[Vec<String>], terminal: bool) -> String {
@@ -48,6 +83,11 @@ fn format_table(headings: &[&str], rows: &[Vec<String>], terminal: bool) -> Stri
         }
     }
     table.trim_fmt()
+}
+
+/// Says on standard error what went wrong. Nothing can be done when that is closed too.
+pub(crate) fn complain(what: &str) {
+    let _ = writeln!(io::stderr(), "error: {what}");
 }
 
 /// The error with its causes, in one line. Some errors repeat their cause in their own text; it is told once.
@@ -72,6 +112,20 @@ mod tests {
         let rows = vec![vec!["a".into(), "1".into()], vec!["longer".into(), "22".into()]];
         assert_eq!(format_table(&["name", "n"], &rows, false), "name    n\na       1\nlonger  22");
         assert!(format_table(&["name", "n"], &rows, true).contains('│'));
+    }
+
+    #[test]
+    fn what_is_no_text_is_escaped_for_people() {
+        assert_eq!(printable("grüße\\ und so".as_bytes()), "grüße\\ und so");
+        assert_eq!(printable(b"\xff\\k"), r"\xff\\k");
+        assert_eq!(printable(b"\x1b[2Jgone\n"), r"\x1b[2Jgone\n");
+    }
+
+    #[test]
+    fn times_are_told_as_precisely_as_they_matter() {
+        assert_eq!(time(Duration::from_micros(1_500_900)), "1s 500ms");
+        assert_eq!(time(Duration::from_millis(61_999)), "1m 1s");
+        assert_eq!(time(Duration::ZERO), "0s");
     }
 
     #[test]

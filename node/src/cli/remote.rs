@@ -1,8 +1,10 @@
 //! The one place where a command talks to a cluster.
 
+use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Found, Key, Tag, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring, Tag,
+    Touched, Value,
 };
 use std::time::Duration;
 
@@ -48,6 +50,11 @@ impl Remote {
         Ok(self.client.get(key, &self.options).await?)
     }
 
+    /// Reads many keys, each for itself; the answers stand in their order.
+    pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<anyhow::Result<Found>> {
+        join_all(keys.iter().map(|key| self.get(key.clone()))).await
+    }
+
     /// Stores a value.
     ///
     /// # Errors
@@ -63,6 +70,30 @@ impl Remote {
     /// What the cluster could not do, and whether the delete may still take effect.
     pub(crate) async fn delete(&self, key: Key) -> anyhow::Result<Deleted> {
         self.client.delete(key, &self.options).await.map_err(write_failed)
+    }
+
+    /// Changes when a key expires: after `ttl`, or never.
+    ///
+    /// # Errors
+    /// What the cluster could not do, and whether the change may still take effect.
+    pub(crate) async fn expire(&self, key: Key, ttl: Option<Duration>) -> anyhow::Result<Touched> {
+        self.client.expire(key, ttl, &self.options).await.map_err(write_failed)
+    }
+
+    /// What every owner of a key holds.
+    ///
+    /// # Errors
+    /// When the node does not tell.
+    pub(crate) async fn explain(&self, key: Key) -> anyhow::Result<Explanation> {
+        Ok(self.client.explain(key).await?)
+    }
+
+    /// The ring as the node has it.
+    ///
+    /// # Errors
+    /// When the node does not tell.
+    pub(crate) async fn ring(&self) -> anyhow::Result<Ring> {
+        Ok(self.client.ring().await?)
     }
 
     /// The cluster as the node sees it.

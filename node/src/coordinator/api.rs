@@ -52,6 +52,19 @@ pub struct Outcome {
     pub degraded: bool,
 }
 
+impl Outcome {
+    /// What else is to be said of the answer, in the words of every door.
+    pub fn flags(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let flags = [
+            ("repaired", self.repaired),
+            ("hinted", self.hinted),
+            ("degraded", self.degraded),
+            ("superseded", self.superseded_by.is_some()),
+        ];
+        flags.into_iter().filter_map(|(name, is_set)| is_set.then_some(name))
+    }
+}
+
 /// The answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GetReply {

@@ -8,7 +8,7 @@ use crate::{
     limits,
     metrics::Metrics,
     mutant,
-    replica::{Done, ReplicaRequest, Replicas},
+    replica::{Done, PendingHints, ReplicaRequest, Replicas},
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -94,13 +94,6 @@ impl Hints {
         targets.values().fold((0, 0), |(count, bytes), target| {
             (count + target.hints.len() as u64, bytes + target.bytes as u64)
         })
-    }
-
-    /// How many hints are kept for `key`, by target.
-    #[must_use]
-    pub fn pending(&self, key: &Key) -> Vec<NodeId> {
-        let targets = self.targets.lock();
-        targets.iter().filter(|(_, t)| t.hints.contains_key(key)).map(|(node, _)| node.clone()).collect()
     }
 
     /// Replays hints to targets that can be reached again, until shutdown.
@@ -221,6 +214,13 @@ impl Hints {
         if kept.hints.is_empty() {
             targets.remove(target);
         }
+    }
+}
+
+impl PendingHints for Hints {
+    fn pending(&self, key: &Key) -> Vec<NodeId> {
+        let targets = self.targets.lock();
+        targets.iter().filter(|(_, t)| t.hints.contains_key(key)).map(|(node, _)| node.clone()).collect()
     }
 }
 

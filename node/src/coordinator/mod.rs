@@ -1,8 +1,11 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
-//! `plan`, `quorum` and `resolve` decide and know nothing of time or tasks; `read` and `write` drive them.
+//! `plan`, `quorum`, `resolve` and `explanation` decide and know nothing of time or tasks; `read`, `write` and `explain`
+//! drive them.
 
 mod api;
+mod explain;
+mod explanation;
 mod hints;
 mod plan;
 mod quorum;
@@ -11,6 +14,7 @@ mod resolve;
 mod write;
 
 pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
+pub use explanation::{Explanation, Held, OwnerCopy};
 pub use hints::Hints;
 pub use plan::Plan;
 pub use quorum::{QuorumTracker, Verdict};
@@ -28,7 +32,7 @@ use shoal_proto::types::{
     Vnode, WriterId,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use write::WriteOutcome;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -55,6 +59,8 @@ pub struct Coordinator {
     hints: Arc<Hints>,
     metrics: Arc<Metrics>,
     config: CoordinatorConfig,
+    /// Places of those who have a key explained.
+    explanations: Semaphore,
 }
 
 impl Coordinator {
@@ -67,7 +73,8 @@ impl Coordinator {
         metrics: Arc<Metrics>,
         config: CoordinatorConfig,
     ) -> Self {
-        Self { cluster, replicas, hints, metrics, config }
+        let explanations = Semaphore::new(limits::EXPLANATIONS);
+        Self { cluster, replicas, hints, metrics, config, explanations }
     }
 
     /// The hybrid clock's reading: what TTLs count from and expiry is judged by.

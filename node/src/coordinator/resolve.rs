@@ -31,7 +31,7 @@ pub fn resolve(
     now: UnixMillis,
 ) -> Result<Resolution, ValueMissing> {
     // Each answer as of now before any is compared, as stores do: an expired value ranks as its marker.
-    let newest = answers.iter().filter_map(|(_, answer)| Some(as_of(now, answer.version?))).max();
+    let newest = answers.iter().filter_map(|(_, answer)| Some(answer.version?.as_of(now))).max();
     let Some(newest) = newest else {
         return Ok(Resolution {
             winner: None,
@@ -46,10 +46,6 @@ pub fn resolve(
         lagging: owners(answers, |version| version != Some(newest)),
         winner: Some(winner),
     })
-}
-
-fn as_of(now: UnixMillis, version: Version) -> Version {
-    if version.is_past(now) { version.expired() } else { version }
 }
 
 fn owners(answers: &[(u16, ReadAnswer)], which: impl Fn(Option<Version>) -> bool) -> Vec<u16> {

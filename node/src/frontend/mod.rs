@@ -8,11 +8,14 @@ pub mod grpc;
 #[cfg(not(madsim))]
 pub mod http;
 pub mod resp;
+#[cfg(not(madsim))]
+pub mod standard;
 
 pub(in crate::frontend) use batch::execute_all;
 
 use crate::coordinator::{
-    Coordinator, CoordinatorError, ExistedReply, Expiry, GetReply, RequestOptions, SetReply,
+    Coordinator, CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions,
+    SetReply,
 };
 use shoal_proto::types::{Key, Value};
 
@@ -27,6 +30,8 @@ pub enum Command {
     Delete(Key),
     /// Change when a key expires.
     Expire(Key, Expiry),
+    /// Tell what every owner holds under a key.
+    Explain(Key),
 }
 
 /// A request that a door has translated, or why it could not be.
@@ -43,6 +48,21 @@ pub enum Reply {
     Deleted(ExistedReply),
     /// To [`Command::Expire`].
     Touched(ExistedReply),
+    /// To [`Command::Explain`].
+    Explained(Box<Explanation>),
+}
+
+impl Reply {
+    /// What the answer was worth; `None` of an explanation, which no level applies to.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match self {
+            Self::Value(reply) => Some(&reply.outcome),
+            Self::Stored(reply) => Some(&reply.outcome),
+            Self::Deleted(reply) | Self::Touched(reply) => Some(&reply.outcome),
+            Self::Explained(_) => None,
+        }
+    }
 }
 
 impl Command {
@@ -50,14 +70,18 @@ impl Command {
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
-            Self::Get(key) | Self::Set(key, ..) | Self::Delete(key) | Self::Expire(key, _) => key,
+            Self::Get(key)
+            | Self::Set(key, ..)
+            | Self::Delete(key)
+            | Self::Expire(key, _)
+            | Self::Explain(key) => key,
         }
     }
 
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::Get(_))
+        matches!(self, Self::Get(_) | Self::Explain(_))
     }
 }
 
@@ -75,7 +99,7 @@ pub fn try_execute(
         Command::Set(key, value, expiry) => {
             coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
         }
-        Command::Delete(_) | Command::Expire(..) => None,
+        Command::Delete(_) | Command::Expire(..) | Command::Explain(_) => None,
     };
     done.ok_or(command)
 }
@@ -96,5 +120,8 @@ pub async fn execute(
         }
         Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Deleted),
         Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Touched),
+        Command::Explain(key) => {
+            coordinator.explain(key, options).await.map(|explanation| Reply::Explained(Box::new(explanation)))
+        }
     }
 }

@@ -150,7 +150,7 @@ impl Link {
 /// Bytes of key and value an operation carries.
 pub(super) fn payload_bytes(op: &ReplicaOp) -> usize {
     match op {
-        ReplicaOp::Read { key, .. } => key.as_bytes().len(),
+        ReplicaOp::Read { key, .. } | ReplicaOp::Inspect { key } => key.as_bytes().len(),
         ReplicaOp::Write { key, entry, .. } => {
             key.as_bytes().len() + entry.value().map_or(0, |value| value.as_bytes().len())
         }

@@ -2,7 +2,7 @@
 
 use super::{
     stamp::{StampVerdict, check},
-    vnodes::{Trust, VnodeStates},
+    vnodes::VnodeStates,
 };
 use crate::{
     limits, mutant,
@@ -11,10 +11,16 @@ use crate::{
 };
 use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
 use shoal_proto::types::{
-    Cause, Key, NodeId, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal, ReplicaAnswer,
-    ReplicaOp, Stamp, Stamped, UnixMillis, Version, Vnode, WriteAnswer,
+    Cause, Inspection, Key, NodeId, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal,
+    ReplicaAnswer, ReplicaOp, Stamp, Stamped, Trust, UnixMillis, Version, Vnode, WriteAnswer,
 };
 use std::sync::Arc;
+
+/// The writes a node keeps for others. They lie with its coordinator, of which a replica knows no more than this.
+pub trait PendingHints: Send + Sync {
+    /// Nodes a write of `key` is kept for.
+    fn pending(&self, key: &Key) -> Vec<NodeId>;
+}
 
 /// Serves replica operations from this node's memory. Synchronous: an operation takes one short shard lock.
 pub struct LocalReplica {
@@ -30,6 +36,8 @@ pub struct LocalReplica {
     pub wall: Arc<dyn WallClock>,
     /// Votes on and learns ring records.
     pub ring: Arc<RingLedger>,
+    /// What this node keeps for others.
+    pub hints: Arc<dyn PendingHints>,
 }
 
 impl LocalReplica {
@@ -86,6 +94,10 @@ impl LocalReplica {
             ReplicaOp::RingFetch => {
                 ReplicaAnswer::RingState(self.ring.record().map(|r| Box::new((*r).clone())))
             }
+            ReplicaOp::Inspect { key } => match self.inspect(&key) {
+                Some(inspection) => ReplicaAnswer::Inspection(inspection),
+                None => refused(Refusal::Behind { epoch: 0, phase: 0 }),
+            },
         }
     }
 
@@ -93,8 +105,8 @@ impl LocalReplica {
     /// the vnode and its silence is trusted.
     #[must_use]
     pub fn read_alone(&self, view: &ClusterView, vnode: Vnode, key: &Key) -> Option<Option<Stamped>> {
-        let owned = view.my_index().is_some_and(|me| view.owners(vnode).contains(&me));
-        (owned && self.vnodes.trust(vnode) == Trust::Ready).then(|| self.store.get(vnode, key, self.now()))
+        (owns(view, vnode) && self.vnodes.trust(vnode) == Trust::Ready)
+            .then(|| self.store.get(vnode, key, self.now()))
     }
 
     /// Learns what a replica that refused knew better: a newer record, newer generations of a vnode's owners.
@@ -130,7 +142,7 @@ impl LocalReplica {
             }
             StampVerdict::Refuse(refusal) => return Err(refusal),
         }
-        if !view.my_index().is_some_and(|me| view.owners(vnode).contains(&me)) {
+        if !owns(&view, vnode) {
             return Err(Refusal::NotOwner);
         }
         Ok((view, vnode))
@@ -160,6 +172,24 @@ impl LocalReplica {
         };
         // Stored all the same: it is only the acknowledgement that must not be counted yet.
         if self.vnodes.trust(vnode) == Trust::Starting { Err(Refusal::Starting) } else { Ok(answer) }
+    }
+
+    /// Under no stamp: what is asked for is what this node believes, whatever others do. `None` before there is a ring.
+    fn inspect(&self, key: &Key) -> Option<Inspection> {
+        let view = self.cluster.view();
+        let vnode = view.vnode_of(key.as_bytes())?;
+        let held = self.store.peek(vnode, key, self.now());
+        Some(Inspection {
+            generation: self.cluster.me().generation,
+            owner: owns(&view, vnode),
+            trust: self.vnodes.trust(vnode),
+            version: held.as_ref().map(Stamped::version),
+            value_bytes: held
+                .as_ref()
+                .and_then(Stamped::value)
+                .map_or(0, |value| value.as_bytes().len() as u64),
+            hinted: self.hints.pending(key),
+        })
     }
 
     fn rebuild_begin(&self, node: &NodeId, generation: u64, vnodes: &[Vnode]) -> ReplicaAnswer {
@@ -216,6 +246,11 @@ impl LocalReplica {
         }
         Ok(RebuildPage { entries, next: None })
     }
+}
+
+/// Whether the node whose view this is owns `vnode`.
+fn owns(view: &ClusterView, vnode: Vnode) -> bool {
+    view.my_index().is_some_and(|me| view.owners(vnode).contains(&me))
 }
 
 /// About how many bytes an entry takes on the wire.

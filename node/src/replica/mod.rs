@@ -11,12 +11,13 @@ mod server;
 pub mod stamp;
 mod vnodes;
 
-pub use local::LocalReplica;
+pub use local::{LocalReplica, PendingHints};
 pub use peers::{Peers, PeersConfig};
 pub use server::ReplicaService;
-pub use vnodes::{Trust, VnodeStates};
+pub use vnodes::VnodeStates;
 
 use shoal_membership::ClusterView;
+pub use shoal_proto::types::Trust;
 use shoal_proto::types::{ReplicaAnswer, ReplicaOp, Stamp};
 use std::sync::Arc;
 use tokio::time::Instant;

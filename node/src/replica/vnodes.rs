@@ -1,23 +1,11 @@
 //! How far this node's memory of each vnode can be trusted since it started empty.
 
 use parking_lot::Mutex;
-use shoal_proto::types::{Generations, RebuildState, Vnode};
+use shoal_proto::types::{Generations, RebuildState, Trust, Vnode};
 use std::{
     collections::BTreeMap,
     sync::atomic::{AtomicU8, AtomicU32, Ordering},
 };
-
-/// The trust in one vnode. Only ever grows while the node runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Trust {
-    /// Just started: not even write acknowledgements count.
-    Starting,
-    /// Enough co-owners know of this incarnation: write acknowledgements count, reads do not.
-    Rebuilding,
-    /// It holds what it must.
-    Ready,
-}
 
 /// The trust in every vnode.
 #[derive(Debug)]

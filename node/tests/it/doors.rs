@@ -270,6 +270,67 @@ async fn resp3_info_and_dbsize_are_spoken() {
     assert_eq!(ports, cluster.resp(0).port());
 }
 
+/// The fields of an outcome as text; those without a value are left out.
+fn fields(map: Value) -> BTreeMap<String, String> {
+    let pairs = match map {
+        Value::Map(pairs) => pairs,
+        Value::Array(items) => items.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect(),
+        other => panic!("{other:?}"),
+    };
+    let text = |value: Value| match value {
+        Value::Array(items) => Some(
+            items
+                .into_iter()
+                .map(|item| String::from_redis_value(item).unwrap())
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
+        value => Option::<String>::from_redis_value(value).unwrap(),
+    };
+    let field = |(name, value)| Some((String::from_redis_value(name).unwrap(), text(value)?));
+    pairs.into_iter().filter_map(field).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_tell_what_they_were_worth_to_clients_that_ask() {
+    let cluster = TestCluster::start(3).await;
+    let url = format!("redis://{}/?protocol=resp3", cluster.resp(0));
+    let mut resp3 = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut resp2 = cluster.connect(1).await;
+    for client in [&mut resp3, &mut resp2] {
+        let on: String = redis::cmd("SHOAL.OUTCOME").arg("ON").query_async(client).await.unwrap();
+        let told: String = redis::cmd("SHOAL.OUTCOME").query_async(client).await.unwrap();
+        assert_eq!((on.as_str(), told.as_str()), ("OK", "ON"));
+    }
+    let mut set = at(Consistency::Quorum, "SET");
+    let reply: Value = set.arg("k").arg("v").arg("EX").arg(60).query_async(&mut resp3).await.unwrap();
+    let Value::Attribute { data, attributes } = reply else { panic!("{reply:?}") };
+    assert_eq!(*data, Value::Okay);
+    let stored = fields(attributes.into_iter().next().unwrap().1);
+    assert_eq!((stored["reached"].as_str(), stored["asked"].as_str()), ("QUORUM", "3"));
+    assert_eq!(stored["flags"], "");
+    assert!(!stored.contains_key("superseded-by"), "{stored:?}");
+    assert!((59_000..=60_000).contains(&stored["ttl-ms"].parse::<u64>().unwrap()), "{stored:?}");
+
+    let reply: Value = at(Consistency::All, "GET").arg("k").query_async(&mut resp2).await.unwrap();
+    let Value::Array(both) = reply else { panic!("{reply:?}") };
+    let [value, outcome] = <[Value; 2]>::try_from(both).unwrap();
+    assert_eq!(value, Value::BulkString(b"v".to_vec()));
+    let got = fields(outcome);
+    assert_eq!((&got["version"], &got["expires-at"]), (&stored["version"], &stored["expires-at"]));
+    assert_eq!((got["reached"].as_str(), got["answered"].as_str()), ("ALL", "3"));
+
+    let reply: Value = redis::cmd("MGET").arg(&["k", "none"]).query_async(&mut resp3).await.unwrap();
+    let Value::Attribute { attributes, .. } = reply else { panic!("{reply:?}") };
+    let Value::Array(outcomes) = &attributes[0].1 else { panic!("{attributes:?}") };
+    assert_eq!(outcomes.len(), 2, "one outcome per key");
+
+    let error = redis::cmd("SHOAL.OUTCOME").arg("MAYBE").query_async::<Value>(&mut resp2).await.unwrap_err();
+    assert!(error.to_string().contains("syntax error"), "{error}");
+    let _: () = redis::cmd("SHOAL.OUTCOME").arg("OFF").query_async(&mut resp2).await.unwrap();
+    assert_eq!(resp2.get::<_, String>("k").await.unwrap(), "v");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_write_is_soon_visible_at_one_through_every_node() {
     const ROUNDS: usize = 50;

@@ -1,6 +1,7 @@
 //! Whole nodes on real sockets.
 #![cfg(not(madsim))]
 
+mod all_doors;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
@@ -8,6 +9,7 @@ mod child;
 mod client_tags;
 mod cluster;
 mod doors;
+mod grpc;
 mod hints;
 mod http;
 mod load;
@@ -16,3 +18,6 @@ mod processes;
 mod raw;
 mod rebuild;
 mod redis_tools;
+mod rest;
+mod rest_bad_input;
+mod rest_client;

@@ -8,6 +8,7 @@ use crate::{
     raw::{Raw, command, http_get, metric},
 };
 use shoal_node::config::ListenAddresses;
+use shoal_proto::wire::kv::v1::{Consistency, GetRequest, kv_client::KvClient};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -170,4 +171,22 @@ async fn a_process_told_to_stop_answers_what_it_has_begun() {
     let answer = client.rest().await;
     assert!(answer.starts_with("-TIMEOUT ALL needs 3 owners, "), "{answer:?}");
     assert_eq!(processes.running[0].ended().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grpc_call_ends_when_its_client_no_longer_waits() {
+    let processes = Processes::start();
+    processes.all_ready().await;
+    processes.connected(0).await;
+    processes.running[1].signal("STOP");
+    processes.running[2].signal("STOP");
+    let mut client = KvClient::connect(format!("http://{}", processes.listen[0].grpc)).await.unwrap();
+    let consistency = Consistency::Quorum.into();
+    let mut request = tonic::Request::new(GetRequest { key: "k".into(), consistency, deadline_ms: 0 });
+    // Longer than the node would take by itself.
+    request.set_timeout(Duration::from_secs(4));
+    let status = client.get(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::DeadlineExceeded, "{status:?}");
+    // The node's own word, not that of a library that cut it off.
+    assert!(status.message().starts_with("QUORUM needs 2 owners, 1 answered within 38"), "{status:?}");
 }

@@ -14,8 +14,8 @@ pub use consistency::{Consistency, UnknownConsistency};
 pub use key::{Key, KeyTooLong, MAX_KEY_BYTES};
 pub use node_id::{InvalidNodeId, MAX_NODE_ID_BYTES, NodeId};
 pub use replica_op::{
-    Cause, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer,
-    ReplicaOp, RingVote, WriteAnswer,
+    Cause, Inspection, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
+    ReplicaAnswer, ReplicaOp, RingVote, Trust, WriteAnswer,
 };
 pub use ring::{
     Ballot, InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, NodeState, OwnerTable, Phase,
@@ -24,4 +24,4 @@ pub use ring::{
 pub use stamp::{Generations, Stamp};
 pub use time::UnixMillis;
 pub use value::{MAX_VALUE_BYTES, Value, ValueTooLong};
-pub use version::{InvalidEntry, Stamped, Tag, Version, WriterId};
+pub use version::{CopyState, InvalidEntry, Stamped, Tag, Version, WriterId};

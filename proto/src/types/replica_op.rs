@@ -85,6 +85,11 @@ pub enum ReplicaOp {
     RingLearn(Box<RingRecord>),
     /// Which record do you have?
     RingFetch,
+    /// What do you know of `key`? Changes nothing and counts as no use of it.
+    Inspect {
+        /// The key.
+        key: Key,
+    },
 }
 
 /// What a replica holds under a key.
@@ -155,6 +160,35 @@ pub enum RingVote {
     Refused(String),
 }
 
+/// How far a node's memory of a vnode can be trusted since it started empty. Only ever grows while the node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Trust {
+    /// Just started: not even write acknowledgements count.
+    Starting,
+    /// Enough co-owners know of this incarnation: write acknowledgements count, reads do not.
+    Rebuilding,
+    /// It holds what it must.
+    Ready,
+}
+
+/// What one node knows of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The answering start of the node.
+    pub generation: u64,
+    /// It owns the key's vnode by its own record.
+    pub owner: bool,
+    /// How far its memory of the vnode can be trusted.
+    pub trust: Trust,
+    /// What it holds; `None` when it never saw the key or forgot it.
+    pub version: Option<Version>,
+    /// The value's length, 0 without one.
+    pub value_bytes: u64,
+    /// Nodes it keeps a hint of the key for.
+    pub hinted: Vec<NodeId>,
+}
+
 /// Why a replica did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -199,6 +233,8 @@ pub enum ReplicaAnswer {
     RingVote(RingVote),
     /// To [`ReplicaOp::RingFetch`] and [`ReplicaOp::RingLearn`].
     RingState(Option<Box<RingRecord>>),
+    /// To [`ReplicaOp::Inspect`].
+    Inspection(Inspection),
     /// To anything.
     Refused(Refusal),
 }

@@ -129,11 +129,40 @@ impl Version {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
+    /// What it says of its key.
+    #[must_use]
+    pub fn state(&self) -> CopyState {
+        match (self.dead, self.expires_at) {
+            (false, _) => CopyState::Value,
+            (true, None) => CopyState::Tombstone,
+            (true, Some(_)) => CopyState::Expired,
+        }
+    }
+
+    /// This version as of `now`: itself, or its marker's once the expiry has passed.
+    #[must_use]
+    pub fn as_of(self, now: UnixMillis) -> Self {
+        if self.is_past(now) { self.expired() } else { self }
+    }
+
     /// The version of the marker that stands for this one once it has expired.
     #[must_use]
     pub fn expired(self) -> Self {
         Self { dead: true, value_hash: 0, ..self }
     }
+}
+
+/// What a replica holds under a key, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyState {
+    /// Nothing: it never saw the key or forgot it.
+    Absent,
+    /// A value.
+    Value,
+    /// The mark of a deletion.
+    Tombstone,
+    /// The mark of a value that has expired.
+    Expired,
 }
 
 /// A version together with its value: what a replica stores under a key.
@@ -265,5 +294,15 @@ mod tests {
         let marker = value.clone().as_of(UnixMillis(100));
         assert_eq!(marker, Stamped::marker(tag(3, 1), 2, Some(UnixMillis(100))));
         assert!(marker > value);
+        assert_eq!(value.version().as_of(UnixMillis(99)), value.version());
+        assert_eq!(value.version().as_of(UnixMillis(100)), marker.version());
+    }
+
+    #[test]
+    fn a_marker_with_an_expiry_is_that_of_an_expired_value() {
+        let value = live(tag(3, 1), 2, Some(100), "v");
+        assert_eq!(value.version().state(), CopyState::Value);
+        assert_eq!(value.as_of(UnixMillis(100)).version().state(), CopyState::Expired);
+        assert_eq!(Stamped::tombstone(tag(4, 1)).version().state(), CopyState::Tombstone);
     }
 }

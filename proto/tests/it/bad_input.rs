@@ -88,6 +88,7 @@ fn requests() {
     assert_eq!(why_not(Op::RebuildBegin(begin)), out_of_range("vnode", 70_000));
     let nameless = replica::RebuildPull::default();
     assert!(matches!(why_not(Op::RebuildPull(nameless)), DecodeError::NodeId(_)));
+    assert_eq!(why_not(Op::Inspect(replica::Inspect { key: bytes(len) })), too_long);
 }
 
 #[test]
@@ -168,6 +169,12 @@ fn answers() {
     assert_eq!(why_not(Answer::RebuildPage(page)), DecodeError::Missing("entry"));
     let states = replica::RebuildStates { generation: 1, epoch: 1, phase: 9, states: vec![] };
     assert_eq!(why_not(Answer::RebuildStates(states)), InvalidRecord::Phase(9).into());
+    for trust in [0, 9] {
+        let inspection = replica::Inspection { trust, ..Default::default() };
+        assert_eq!(why_not(Answer::Inspection(inspection)), DecodeError::Missing("trust"));
+    }
+    let inspection = replica::Inspection { trust: 3, hinted: vec!["a b".into()], ..Default::default() };
+    assert!(matches!(why_not(Answer::Inspection(inspection)), DecodeError::NodeId(_)));
     let refusal = replica::Refusal { reason: None };
     assert_eq!(why_not(Answer::Refusal(refusal)), DecodeError::Missing("reason"));
 }

@@ -5,9 +5,9 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use shoal_proto::types::{
-    Ballot, Cause, Generations, Key, Member, NodeId, NodeState, OwnerTable, Phase, PullCursor, ReadAnswer,
-    RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote,
-    Settings, Stamp, Stamped, Tag, UnixMillis, Value, Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, Generations, Inspection, Key, Member, NodeId, NodeState, OwnerTable, Phase, PullCursor,
+    ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord,
+    RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, Version, Vnode, WriteAnswer, WriterId,
 };
 
 // ---- entries ----
@@ -161,6 +161,7 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
         }),
         boxed().prop_map(ReplicaOp::RingLearn),
         Just(ReplicaOp::RingFetch),
+        key().prop_map(|key| ReplicaOp::Inspect { key }),
     ]
 }
 
@@ -178,6 +179,7 @@ pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
             .prop_map(|(entries, next)| ReplicaAnswer::RebuildPage(RebuildPage { entries, next })),
         ring_vote().prop_map(ReplicaAnswer::RingVote),
         of(boxed()).prop_map(ReplicaAnswer::RingState),
+        inspection().prop_map(ReplicaAnswer::Inspection),
         refusal().prop_map(ReplicaAnswer::Refused),
     ]
 }
@@ -197,6 +199,21 @@ fn ring_vote() -> impl Strategy<Value = RingVote> {
         boxed().prop_map(RingVote::Chosen),
         ".{0,40}".prop_map(RingVote::Refused),
     ]
+}
+
+fn inspection() -> impl Strategy<Value = Inspection> {
+    let trust = select(vec![Trust::Starting, Trust::Rebuilding, Trust::Ready]);
+    let held = (of(version()), any::<u64>());
+    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4)).prop_map(
+        |(generation, owner, trust, (version, value_bytes), hinted)| Inspection {
+            generation,
+            owner,
+            trust,
+            version,
+            value_bytes,
+            hinted,
+        },
+    )
 }
 
 fn refusal() -> impl Strategy<Value = Refusal> {

@@ -1,7 +1,9 @@
 //! What each protocol says when the coordinator could not answer: one exhaustive match per protocol.
 
 mod grpc;
+mod http;
 mod resp;
 
 pub(in crate::frontend) use grpc::{failure, status};
+pub use http::{HttpError, http_error};
 pub use resp::resp_error;

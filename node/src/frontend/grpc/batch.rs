@@ -72,6 +72,6 @@ pub(super) fn deleted(answer: Answer) -> kv::batch_delete_response::Item {
     Item { result: Some(result) }
 }
 
-fn mismatch() -> kv::Failure {
+pub(super) fn mismatch() -> kv::Failure {
     kv::Failure { message: super::MISMATCH.into(), ..kv::Failure::default() }
 }

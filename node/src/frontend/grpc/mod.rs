@@ -4,6 +4,7 @@
 
 mod batch;
 mod deadline;
+mod explain;
 mod pipeline;
 mod translate;
 
@@ -14,7 +15,7 @@ use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
-use shoal_proto::wire::admin::v1::{StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
 use std::{sync::Arc, time::Duration};
@@ -215,5 +216,13 @@ impl Admin for GrpcDoor {
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
         let reports = self.info.survey().await;
         Ok(Response::new(translate::status(self.info.status(), self.info.stats(), reports)))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        match self.answer(explain::request(request.into_inner()), patience).await? {
+            Reply::Explained(explanation) => Ok(Response::new((*explanation).into())),
+            _ => Err(mismatch()),
+        }
     }
 }

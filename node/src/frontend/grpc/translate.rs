@@ -81,6 +81,7 @@ pub(super) fn result(id: u64, answer: Result<Reply, CoordinatorError>) -> kv::Op
         Ok(Reply::Stored(reply)) => Answer::Set(reply.into()),
         Ok(Reply::Deleted(reply)) => Answer::Delete(reply.into()),
         Ok(Reply::Touched(reply)) => Answer::Expire(reply.into()),
+        Ok(Reply::Explained(_)) => Answer::Failure(super::batch::mismatch()),
         Err(error) => Answer::Failure(error_map::failure(&error)),
     };
     kv::OperationResult { id, result: Some(answer) }
@@ -211,6 +212,7 @@ pub(super) fn topology(topology: Topology, me: &NodeId, clock: UnixMillis) -> kv
         owners: topology.owners.into_iter().map(Into::into).collect(),
         node_id: me.to_string(),
         clock_ms: clock.0,
+        digest: topology.digest,
     }
 }
 
@@ -223,6 +225,7 @@ impl From<TopologyNode> for kv::TopologyNode {
             live: node.live,
             ready: node.ready,
             member: node.member,
+            capacity: node.capacity,
         }
     }
 }

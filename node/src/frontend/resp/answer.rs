@@ -2,11 +2,12 @@
 
 use super::{
     budget::{Budget, Share},
+    explanation, outcome,
     plan::{ExpiryUnit, Shape},
     writer::Writer,
 };
 use crate::{
-    coordinator::{CoordinatorError, GetReply},
+    coordinator::{CoordinatorError, Explanation, GetReply, Outcome},
     frontend::{Reply, error_map::resp_error},
 };
 use shoal_proto::types::{UnixMillis, Value};
@@ -20,7 +21,17 @@ pub(super) enum Answer {
     Text(&'static str),
     Value(Option<Value>),
     Values(Vec<Option<Value>>),
+    Explanation(Box<Explanation>),
     Error(CoordinatorError),
+    /// With what it was worth, because the client wants to know.
+    WithOutcomes(Box<Told>),
+}
+
+/// An answer and the outcome of each of its commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Told {
+    answer: Answer,
+    outcomes: Vec<Outcome>,
 }
 
 impl Answer {
@@ -35,16 +46,34 @@ impl Answer {
                 Self::Text(if reply.value.is_some() { "string" } else { "none" })
             }
             (Reply::Value(reply), Shape::Expiry(unit)) => Self::Integer(expiry(&reply, unit, now)),
-            (Reply::Value(reply), Shape::Existed | Shape::Stored) => {
+            (Reply::Value(reply), Shape::Existed | Shape::Stored | Shape::Explanation) => {
                 Self::Integer(i64::from(reply.value.is_some()))
             }
             (Reply::Stored(_), _) => Self::Ok,
+            (Reply::Explained(explanation), _) => Self::Explanation(explanation),
             (Reply::Deleted(reply) | Reply::Touched(reply), _) => Self::Integer(i64::from(reply.existed)),
+        }
+    }
+
+    /// This answer with what it was worth.
+    pub(super) fn with_outcomes(self, outcomes: Vec<Outcome>) -> Self {
+        Self::WithOutcomes(Box::new(Told { answer: self, outcomes }))
+    }
+
+    /// The bytes of the value it carries.
+    pub(super) fn value_bytes(&self) -> usize {
+        match self {
+            Self::Value(Some(value)) => value.as_bytes().len(),
+            Self::WithOutcomes(told) => told.answer.value_bytes(),
+            _ => 0,
         }
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         match self {
+            Self::WithOutcomes(told) => {
+                outcome::write(&told.outcomes, writer, |writer| told.answer.write(writer));
+            }
             Self::Ok => writer.ok(),
             Self::Integer(value) => writer.integer(*value),
             Self::Text(text) => writer.simple(text),
@@ -53,6 +82,7 @@ impl Answer {
                 writer.array(values.len());
                 values.iter().for_each(|value| write_value(value.as_ref(), writer));
             }
+            Self::Explanation(explanation) => explanation::write(explanation, writer),
             Self::Error(error) => writer.error(&resp_error(error)),
         }
     }
@@ -89,6 +119,8 @@ pub(super) struct Gathering {
     shape: Shape,
     count: i64,
     values: Vec<Option<Value>>,
+    /// In order of the commands; empty unless the client wants to know.
+    outcomes: Vec<Option<Outcome>>,
     error: Option<(usize, CoordinatorError)>,
     share: Share,
 }
@@ -97,12 +129,19 @@ impl Gathering {
     /// Expects `len` answers at most, whose values take their share of `budget`.
     pub(super) fn new(shape: Shape, len: usize, budget: &Arc<Budget>) -> Self {
         let values = if shape == Shape::Values { vec![None; len] } else { Vec::new() };
-        Self { shape, count: 0, values, error: None, share: Share::of(budget) }
+        Self { shape, count: 0, values, outcomes: Vec::new(), error: None, share: Share::of(budget) }
     }
 
     /// Takes the answer of the command at `index`.
     pub(super) fn add(&mut self, index: usize, answer: Answer) {
         match answer {
+            Answer::WithOutcomes(told) => {
+                if self.outcomes.len() <= index {
+                    self.outcomes.resize(index + 1, None);
+                }
+                self.outcomes[index] = told.outcomes.into_iter().next();
+                self.add(index, told.answer);
+            }
             Answer::Value(Some(value)) if self.error.is_none() => {
                 match self.share.take(value.as_bytes().len()) {
                     Ok(()) => self.values[index] = Some(value),
@@ -111,7 +150,7 @@ impl Gathering {
             }
             Answer::Integer(value) => self.count += value,
             Answer::Error(error) => self.fail(index, error),
-            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) => {}
+            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) | Answer::Explanation(_) => {}
         }
     }
 
@@ -131,7 +170,9 @@ impl Gathering {
             (None, Shape::Stored) => Answer::Ok,
             (None, _) => Answer::Integer(self.count),
         };
-        (answer, self.share)
+        let outcomes: Vec<Outcome> = self.outcomes.into_iter().flatten().collect();
+        let is_told = !outcomes.is_empty() && !matches!(answer, Answer::Error(_));
+        (if is_told { answer.with_outcomes(outcomes) } else { answer }, self.share)
     }
 }
 

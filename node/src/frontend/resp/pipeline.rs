@@ -59,11 +59,12 @@ impl<'a> Pipeline<'a> {
     /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
     /// waited for.
     pub(super) fn start(&mut self, plan: Plan, now: UnixMillis) -> Option<Answer> {
-        let Plan { commands, shape, options } = plan;
+        let Plan { commands, shape, options, with_outcome } = plan;
         self.admitted += commands.len();
+        let form = Form { shape, with_outcome };
         match commands {
-            Commands::One(command) => self.start_one(command, shape, options, now),
-            Commands::Many(commands) => self.start_many(commands, shape, options, now),
+            Commands::One(command) => self.start_one(command, form, options, now),
+            Commands::Many(commands) => self.start_many(commands, form, options, now),
         }
     }
 
@@ -80,17 +81,17 @@ impl<'a> Pipeline<'a> {
     fn start_one(
         &mut self,
         command: Command,
-        shape: Shape,
+        form: Form,
         options: RequestOptions,
         now: UnixMillis,
     ) -> Option<Answer> {
         match self.backend.try_execute(command, &options) {
             Ok(result) if self.is_empty() => {
                 self.admitted = 0;
-                Some(answer(shape, result, now))
+                Some(answer(form, result, now))
             }
             Ok(result) => {
-                let done = keep(answer(shape, result, now), Share::of(&self.budget));
+                let done = keep(answer(form, result, now), Share::of(&self.budget));
                 self.running.push_back(ready(done).boxed());
                 None
             }
@@ -98,7 +99,7 @@ impl<'a> Pipeline<'a> {
                 self.keys.insert(command.key().clone(), !command.is_read());
                 let (backend, share) = (self.backend, Share::of(&self.budget));
                 let reply = backend.execute(command, options);
-                let done = reply.map(move |result| keep(answer(shape, result, backend.now()), share));
+                let done = reply.map(move |result| keep(answer(form, result, backend.now()), share));
                 self.running.push_back(done.boxed());
                 None
             }
@@ -108,16 +109,16 @@ impl<'a> Pipeline<'a> {
     fn start_many(
         &mut self,
         commands: Vec<Command>,
-        shape: Shape,
+        form: Form,
         options: RequestOptions,
         now: UnixMillis,
     ) -> Option<Answer> {
         let backend = self.backend;
-        let mut gathering = Gathering::new(shape, commands.len(), &self.budget);
+        let mut gathering = Gathering::new(form.shape, commands.len(), &self.budget);
         let mut rest = Vec::new();
         for (index, command) in commands.into_iter().enumerate() {
             match backend.try_execute(command, &options) {
-                Ok(result) => gathering.add(index, answer(shape, result, now)),
+                Ok(result) => gathering.add(index, answer(form, result, now)),
                 Err(command) => rest.push((index, command)),
             }
         }
@@ -137,7 +138,7 @@ impl<'a> Pipeline<'a> {
             let run = |(index, command)| backend.execute(command, options).map(move |result| (index, result));
             let mut results = stream::iter(rest).map(run).buffer_unordered(limits::RESP_BATCH);
             while let Some((index, result)) = results.next().await {
-                gathering.add(index, answer(shape, result, backend.now()));
+                gathering.add(index, answer(form, result, backend.now()));
             }
             gathering.finish()
         };
@@ -146,14 +147,29 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-fn answer(shape: Shape, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
-    result.map_or_else(Answer::Error, |reply| Answer::of(shape, reply, now))
+/// How replies are to be told.
+#[derive(Clone, Copy)]
+struct Form {
+    shape: Shape,
+    with_outcome: bool,
+}
+
+fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => return Answer::Error(error),
+    };
+    let outcome = reply.outcome().copied().filter(|_| form.with_outcome);
+    let answer = Answer::of(form.shape, reply, now);
+    match outcome {
+        Some(outcome) => answer.with_outcomes(vec![outcome]),
+        None => answer,
+    }
 }
 
 /// The answer with its share of the budget, or an error in its place.
 fn keep(answer: Answer, mut share: Share) -> (Answer, Share) {
-    let Answer::Value(Some(value)) = &answer else { return (answer, share) };
-    match share.take(value.as_bytes().len()) {
+    match share.take(answer.value_bytes()) {
         Ok(()) => (answer, share),
         Err(error) => (Answer::Error(error), share),
     }

@@ -7,6 +7,8 @@ pub(super) struct Plan {
     pub(super) commands: Commands,
     pub(super) shape: Shape,
     pub(super) options: RequestOptions,
+    /// The client wants to know what the answer was worth.
+    pub(super) with_outcome: bool,
 }
 
 /// One command without an allocation, or several.
@@ -34,6 +36,8 @@ pub(super) enum Shape {
     Type,
     /// Time to live or instant of expiry; -1 without one, -2 without a value.
     Expiry(ExpiryUnit),
+    /// What every owner holds.
+    Explanation,
 }
 
 /// How an expiry is told.
@@ -51,11 +55,21 @@ pub(super) enum ExpiryUnit {
 
 impl Plan {
     pub(super) fn one(command: Command, shape: Shape) -> Self {
-        Self { commands: Commands::One(command), shape, options: RequestOptions::default() }
+        Self {
+            commands: Commands::One(command),
+            shape,
+            options: RequestOptions::default(),
+            with_outcome: false,
+        }
     }
 
     pub(super) fn many(commands: Vec<Command>, shape: Shape) -> Self {
-        Self { commands: Commands::Many(commands), shape, options: RequestOptions::default() }
+        Self {
+            commands: Commands::Many(commands),
+            shape,
+            options: RequestOptions::default(),
+            with_outcome: false,
+        }
     }
 
     /// The commands in the order of their keys.

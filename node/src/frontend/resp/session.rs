@@ -15,6 +15,8 @@ pub(super) struct Session {
     pub(super) protocol: Protocol,
     /// The level of commands that name none; `None` leaves it to the node.
     pub(super) consistency: Option<Consistency>,
+    /// The client wants to know what answers are worth.
+    pub(super) with_outcome: bool,
     /// What the client calls itself; empty until it does.
     pub(super) name: Bytes,
     /// The client library's name.
@@ -33,6 +35,7 @@ impl Session {
             since,
             protocol: Protocol::default(),
             consistency: None,
+            with_outcome: false,
             name: Bytes::new(),
             library: Bytes::new(),
             library_version: Bytes::new(),
@@ -44,6 +47,7 @@ impl Session {
     pub(super) fn reset(&mut self) {
         self.protocol = Protocol::default();
         self.consistency = None;
+        self.with_outcome = false;
         self.name = Bytes::new();
     }
 }

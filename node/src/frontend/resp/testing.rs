@@ -86,6 +86,8 @@ impl MapBackend {
             Command::Expire(key, _) => {
                 Reply::Touched(ExistedReply { existed: map.contains_key(&key), outcome })
             }
+            // A map has no owners.
+            Command::Explain(_) => return Err(CoordinatorError::NotReady),
         })
     }
 }

@@ -34,6 +34,12 @@ impl<'a> Writer<'a> {
         Self { output, protocol }
     }
 
+    /// The protocol that is written.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
     /// Changes the protocol of what follows.
     pub fn set_protocol(&mut self, protocol: Protocol) {
         self.protocol = protocol;
@@ -94,6 +100,11 @@ impl<'a> Writer<'a> {
             Protocol::Resp2 => self.array(2 * len),
             Protocol::Resp3 => self.header(b'%', len as i64),
         }
+    }
+
+    /// Begins attributes of the reply that comes after them; `len` keys with their values follow. RESP3 alone has them.
+    pub fn attribute(&mut self, len: usize) {
+        self.header(b'|', len as i64);
     }
 
     /// Begins a set; `len` replies follow. In RESP2 an array.

@@ -1,4 +1,4 @@
-//! `CL`: how many owners must take part.
+//! `CL`: how many owners must take part; `SHOAL.OUTCOME`: whether it is told how many did.
 
 use super::{Context, error::CommandError, is};
 use crate::frontend::resp::request::Request;
@@ -15,6 +15,22 @@ pub(super) fn cl(context: &mut Context<'_>, request: &Request) -> Result<(), Com
         context.session.consistency = level(request)?;
         context.writer.ok();
     }
+    Ok(())
+}
+
+/// `SHOAL.OUTCOME` tells whether answers come with what they were worth, `SHOAL.OUTCOME ON|OFF` sets it.
+pub(super) fn outcome(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
+    match request.argument(1) {
+        _ if request.len() > 2 => return Err(CommandError::Arity("SHOAL.OUTCOME")),
+        _ if request.len() == 1 => {
+            context.writer.simple(if context.session.with_outcome { "ON" } else { "OFF" });
+            return Ok(());
+        }
+        switch if is(switch, "ON") => context.session.with_outcome = true,
+        switch if is(switch, "OFF") => context.session.with_outcome = false,
+        _ => return Err(CommandError::Syntax),
+    }
+    context.writer.ok();
     Ok(())
 }
 

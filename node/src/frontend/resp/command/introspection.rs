@@ -1,9 +1,9 @@
-//! `COMMAND`: the table of commands, as clients read it.
+//! `COMMAND`: the table of commands, as clients and people read it.
 
-use super::{Context, SPECS, Spec, error::CommandError, is, lookup};
+use super::{Context, Keys, SPECS, Spec, error::CommandError, is, lookup};
 use crate::frontend::resp::{request::Request, writer::Writer};
 
-/// `COMMAND [COUNT | LIST | INFO [name...] | DOCS [name...]]`
+/// `COMMAND [COUNT | LIST | INFO [name...] | DOCS [name...] | GETKEYS command [argument...]]`
 pub(super) fn command(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
     let writer = &mut context.writer;
     let offered = || SPECS.iter().filter(|spec| spec.is_offered());
@@ -30,8 +30,24 @@ pub(super) fn command(context: &mut Context<'_>, request: &Request) -> Result<()
                 }
             }
         }
-        sub if is(sub, "DOCS") => writer.map(0),
-        sub if is(sub, "COUNT") || is(sub, "LIST") => return Err(CommandError::Arity("COMMAND")),
+        sub if is(sub, "DOCS") => {
+            let asked = |spec: &&Spec| {
+                request.len() == 2
+                    || request.arguments().skip(2).any(|name| name.eq_ignore_ascii_case(spec.name.as_bytes()))
+            };
+            writer.map(offered().filter(asked).count());
+            offered().filter(asked).for_each(|spec| document(spec, writer));
+        }
+        sub if is(sub, "GETKEYS") && request.len() > 2 => {
+            let mut inner = request.clone();
+            inner.skip(2);
+            let keys = keys(lookup(inner.argument(0)), inner.len())?;
+            writer.array(keys.len());
+            keys.into_iter().for_each(|at| writer.bulk(inner.argument(at)));
+        }
+        sub if ["COUNT", "LIST", "GETKEYS"].iter().any(|known| is(sub, known)) => {
+            return Err(CommandError::Arity("COMMAND"));
+        }
         _ => return Err(CommandError::subcommand("COMMAND", request)),
     }
     Ok(())
@@ -46,4 +62,91 @@ fn describe(spec: &Spec, writer: &mut Writer<'_>) {
     writer.integer(spec.keys.first);
     writer.integer(spec.keys.last);
     writer.integer(spec.keys.step);
+}
+
+/// What `redis-cli` shows as help and as a hint while one types.
+fn document(spec: &Spec, writer: &mut Writer<'_>) {
+    writer.bulk(spec.name.to_ascii_lowercase().as_bytes());
+    let group = if spec.keys.step > 0 { "generic" } else { "server" };
+    writer.map(3);
+    for (field, text) in [("summary", spec.summary), ("group", group)] {
+        writer.bulk(field.as_bytes());
+        writer.bulk(text.as_bytes());
+    }
+    writer.bulk(b"arguments");
+    let arguments = split(spec.arguments);
+    writer.array(arguments.len());
+    for argument in arguments {
+        let optional = argument.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+        let name = optional.unwrap_or(argument);
+        writer.map(2 + usize::from(optional.is_some()));
+        for (field, text) in [("name", name), ("type", if name == "key" { "key" } else { "string" })] {
+            writer.bulk(field.as_bytes());
+            writer.bulk(text.as_bytes());
+        }
+        if optional.is_some() {
+            writer.bulk(b"flags");
+            writer.array(1);
+            writer.simple("optional");
+        }
+    }
+}
+
+/// The arguments of a manual's line: words, and brackets with all that is in them.
+fn split(line: &'static str) -> Vec<&'static str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_u32, 0);
+    for (at, byte) in line.bytes().enumerate() {
+        match byte {
+            b'[' => depth += 1,
+            b']' => depth = depth.saturating_sub(1),
+            b' ' if depth == 0 => {
+                parts.push(&line[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&line[start..]);
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// Which of the arguments of a command are its keys.
+fn keys(spec: Option<&Spec>, arguments: usize) -> Result<Vec<usize>, CommandError> {
+    let spec = spec.ok_or(CommandError::NotOffered("Invalid command specified"))?;
+    if !spec.accepts(arguments) {
+        return Err(CommandError::NotOffered("Invalid number of arguments specified for command"));
+    }
+    let Keys { first, last, step } = spec.keys;
+    let end = if last < 0 { arguments as i64 + last } else { last };
+    if step <= 0 || end < first {
+        return Err(CommandError::NotOffered("The command has no key arguments"));
+    }
+    Ok((first..=end).step_by(step as usize).filter_map(|at| usize::try_from(at).ok()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manuals_line_is_split_at_its_blanks_outside_of_brackets() {
+        assert_eq!(split("key value [EX seconds | PX [a b]]"), ["key", "value", "[EX seconds | PX [a b]]"]);
+        assert_eq!(split(""), [""; 0]);
+    }
+
+    #[test]
+    fn keys_are_found_where_the_table_says() {
+        let of = |name: &str, arguments| keys(lookup(name.as_bytes()), arguments);
+        assert_eq!(of("GET", 2), Ok(vec![1]));
+        assert_eq!(of("MSET", 5), Ok(vec![1, 3]));
+        assert_eq!(of("DEL", 4), Ok(vec![1, 2, 3]));
+        for (name, arguments, why) in [
+            ("NOBODY", 1, "Invalid command specified"),
+            ("GET", 3, "Invalid number of arguments specified for command"),
+            ("PING", 1, "The command has no key arguments"),
+        ] {
+            assert_eq!(of(name, arguments), Err(CommandError::NotOffered(why)), "{name}");
+        }
+    }
 }

@@ -89,6 +89,11 @@ pub(super) fn persist(request: &Request, _: UnixMillis) -> Result<Plan, CommandE
     changed(request, Some(Expiry::Never))
 }
 
+/// `SHOAL.EXPLAIN key`
+pub(super) fn explain(request: &Request, _: UnixMillis) -> Result<Plan, CommandError> {
+    Ok(Plan::one(Command::Explain(Key::new(request.shared(1))?), Shape::Explanation))
+}
+
 fn told(request: &Request, unit: ExpiryUnit) -> Result<Plan, CommandError> {
     Ok(Plan::one(Command::Get(Key::new(request.shared(1))?), Shape::Expiry(unit)))
 }

@@ -50,8 +50,10 @@ fn try_prepare(
     let options =
         RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
     let spec = find(&request)?;
+    let with_outcome = session.with_outcome;
     match spec.handler {
-        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+        Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
+        Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
         Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
@@ -60,9 +62,13 @@ fn try_prepare(
             request.skip(2);
             let spec = find(&request)?;
             match spec.handler {
-                Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
+                Handler::Data(plan) => {
+                    Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
+                }
                 Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::Local(_) | Handler::Level => Err(CommandError::NoLevel(spec.name)),
+                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                    Err(CommandError::NoLevel(spec.name))
+                }
             }
         }
     }
@@ -73,6 +79,10 @@ fn try_prepare(
 struct Spec {
     /// In capitals.
     name: &'static str,
+    /// What follows the name, as manuals write it.
+    arguments: &'static str,
+    /// What it does, for people.
+    summary: &'static str,
     /// How many arguments, the name included; at least that many when negative.
     arity: i64,
     flags: &'static [&'static str],
@@ -92,6 +102,8 @@ struct Keys {
 enum Handler {
     /// Becomes a plan for the coordinator.
     Data(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
+    /// Becomes a plan that no level changes.
+    Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
     /// `CL`: answered by the connection, or a level before another command.
@@ -123,81 +135,172 @@ const PLAIN: &[&str] = &["fast", "loading", "stale"];
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
 
-const fn read(name: &'static str, arity: i64, keys: Keys, plan: Translate) -> Spec {
-    Spec { name, arity, flags: READ, keys, handler: Handler::Data(plan) }
+const fn read(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    keys: Keys,
+    plan: Translate,
+) -> Spec {
+    Spec { name, arguments, summary, arity, flags: READ, keys, handler: Handler::Data(plan) }
 }
 
-const fn write(name: &'static str, arity: i64, keys: Keys, plan: Translate) -> Spec {
-    Spec { name, arity, flags: WRITE, keys, handler: Handler::Data(plan) }
+const fn write(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    keys: Keys,
+    plan: Translate,
+) -> Spec {
+    Spec { name, arguments, summary, arity, flags: WRITE, keys, handler: Handler::Data(plan) }
 }
 
-const fn local(name: &'static str, arity: i64, answer: Answer) -> Spec {
-    Spec { name, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
+const fn local(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    answer: Answer,
+) -> Spec {
+    Spec { name, arguments, summary, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
 }
 
 const fn refused(name: &'static str) -> Spec {
-    Spec { name, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
+    let (arguments, summary) = ("", "Refused: it is a read-modify-write");
+    Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
 }
 
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
     refused("APPEND"),
-    local("ASKING", 1, cluster::accepted),
-    local("AUTH", -2, hello::auth),
+    local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
+    local("AUTH", "[username] password", "Authenticates the connection", -2, hello::auth),
     refused("BITFIELD"),
     refused("BITOP"),
-    Spec { name: "CL", arity: -1, flags: PLAIN, keys: NONE, handler: Handler::Level },
-    local("CLIENT", -2, client::client),
-    local("CLUSTER", -2, cluster::cluster),
-    local("COMMAND", -1, introspection::command),
-    local("CONFIG", -2, server::config),
+    Spec {
+        name: "CL",
+        arguments: "[level [command [argument ...]]]",
+        summary: "Tells or sets the connection's consistency level, or runs one command at a level",
+        arity: -1,
+        flags: PLAIN,
+        keys: NONE,
+        handler: Handler::Level,
+    },
+    local(
+        "CLIENT",
+        "subcommand [argument ...]",
+        "Tells and sets what a connection says of itself",
+        -2,
+        client::client,
+    ),
+    local("CLUSTER", "subcommand [argument ...]", "Tells who owns which hash slots", -2, cluster::cluster),
+    local(
+        "COMMAND",
+        "[subcommand [argument ...]]",
+        "Tells which commands there are",
+        -1,
+        introspection::command,
+    ),
+    local("CONFIG", "GET pattern [pattern ...]", "Tells settings that tools look for", -2, server::config),
     refused("COPY"),
-    local("DBSIZE", 1, server::dbsize),
+    local("DBSIZE", "", "Counts the values this node holds", 1, server::dbsize),
     refused("DECR"),
     refused("DECRBY"),
-    write("DEL", -2, ALL, key::delete),
-    local("ECHO", 2, connection::echo),
-    read("EXISTS", -2, ALL, key::exists),
-    write("EXPIRE", -3, FIRST, key::expire),
-    write("EXPIREAT", -3, FIRST, key::expire_at),
-    read("EXPIRETIME", 2, FIRST, key::expire_time),
-    read("GET", 2, FIRST, string::get),
+    write("DEL", "key [key ...]", "Deletes keys, at QUORUM unless a level is chosen", -2, ALL, key::delete),
+    local("ECHO", "message", "Answers the message", 2, connection::echo),
+    read("EXISTS", "key [key ...]", "Counts the keys that exist", -2, ALL, key::exists),
+    write("EXPIRE", "key seconds", "Lets a key expire after a time", -3, FIRST, key::expire),
+    write("EXPIREAT", "key unix-time-seconds", "Lets a key expire at an instant", -3, FIRST, key::expire_at),
+    read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
+    read("GET", "key", "Reads a value", 2, FIRST, string::get),
     refused("GETDEL"),
     refused("GETEX"),
     refused("GETSET"),
-    local("HELLO", -1, hello::hello),
+    local(
+        "HELLO",
+        "[protover [AUTH username password] [SETNAME clientname]]",
+        "Greets, and chooses RESP2 or RESP3",
+        -1,
+        hello::hello,
+    ),
     refused("INCR"),
     refused("INCRBY"),
     refused("INCRBYFLOAT"),
-    local("INFO", -1, server::info),
-    read("MGET", -2, ALL, string::mget),
-    write("MSET", -3, PAIRS, string::mset),
+    local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
+    read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
+    write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
     refused("MSETNX"),
-    write("PERSIST", 2, FIRST, key::persist),
-    write("PEXPIRE", -3, FIRST, key::pexpire),
-    write("PEXPIREAT", -3, FIRST, key::pexpire_at),
-    read("PEXPIRETIME", 2, FIRST, key::pexpire_time),
-    local("PING", -1, connection::ping),
-    write("PSETEX", 4, FIRST, string::psetex),
-    read("PTTL", 2, FIRST, key::pttl),
-    local("QUIT", -1, connection::quit),
-    local("READONLY", 1, cluster::accepted),
-    local("READWRITE", 1, cluster::accepted),
+    write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
+    write("PEXPIRE", "key milliseconds", "Lets a key expire after a time", -3, FIRST, key::pexpire),
+    write(
+        "PEXPIREAT",
+        "key unix-time-milliseconds",
+        "Lets a key expire at an instant",
+        -3,
+        FIRST,
+        key::pexpire_at,
+    ),
+    read("PEXPIRETIME", "key", "Tells when a key expires, in Unix milliseconds", 2, FIRST, key::pexpire_time),
+    local("PING", "[message]", "Answers PONG, or the message", -1, connection::ping),
+    write(
+        "PSETEX",
+        "key milliseconds value",
+        "Stores a value that expires after a time",
+        4,
+        FIRST,
+        string::psetex,
+    ),
+    read("PTTL", "key", "Tells how long a key has to live, in milliseconds", 2, FIRST, key::pttl),
+    local("QUIT", "", "Closes the connection", -1, connection::quit),
+    local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
+    local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     refused("RENAME"),
     refused("RENAMENX"),
-    local("RESET", 1, connection::reset),
-    local("SELECT", 2, connection::select),
-    write("SET", -3, FIRST, string::set),
+    local("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
+    write(
+        "SET",
+        "key value [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]",
+        "Stores a value",
+        -3,
+        FIRST,
+        string::set,
+    ),
     refused("SETBIT"),
-    write("SETEX", 4, FIRST, string::setex),
+    write("SETEX", "key seconds value", "Stores a value that expires after a time", 4, FIRST, string::setex),
     refused("SETNX"),
     refused("SETRANGE"),
-    read("STRLEN", 2, FIRST, string::strlen),
-    local("TIME", 1, server::time),
-    read("TOUCH", -2, ALL, key::exists),
-    read("TTL", 2, FIRST, key::ttl),
-    read("TYPE", 2, FIRST, key::type_name),
-    write("UNLINK", -2, ALL, key::delete),
+    Spec {
+        name: "SHOAL.EXPLAIN",
+        arguments: "key",
+        summary: "Tells what every owner of a key holds, and where hints of it wait",
+        arity: 2,
+        flags: &["readonly"],
+        keys: FIRST,
+        handler: Handler::Levelless(key::explain),
+    },
+    local(
+        "SHOAL.OUTCOME",
+        "[ON | OFF]",
+        "Tells or sets whether answers come with what they were worth",
+        -1,
+        consistency::outcome,
+    ),
+    read("STRLEN", "key", "Tells the length of a value", 2, FIRST, string::strlen),
+    local("TIME", "", "Tells the node's clock", 1, server::time),
+    read(
+        "TOUCH",
+        "key [key ...]",
+        "Counts the keys that exist, and counts as their use",
+        -2,
+        ALL,
+        key::exists,
+    ),
+    read("TTL", "key", "Tells how long a key has to live, in seconds", 2, FIRST, key::ttl),
+    read("TYPE", "key", "Tells the type of a value: string", 2, FIRST, key::type_name),
+    write("UNLINK", "key [key ...]", "Deletes keys, as DEL does", -2, ALL, key::delete),
 ];
 
 /// The longest name, rounded up to what fits one comparison.

@@ -206,6 +206,12 @@ fn reads_differ_only_in_what_they_tell() {
 }
 
 #[test]
+fn an_explanation_takes_no_level_of_its_own() {
+    assert_eq!(plan("shoal.explain k"), Plan::one(Command::Explain(key("k")), Shape::Explanation));
+    assert_eq!(refusal("CL ALL SHOAL.EXPLAIN k"), "ERR 'SHOAL.EXPLAIN' takes no consistency level");
+}
+
+#[test]
 fn of_many_keys_each_is_written_once() {
     let sets = |pairs: &[(&str, &str)]| {
         let commands = pairs.iter().map(|(k, v)| Command::Set(key(k), value(v), Expiry::Never));

@@ -205,7 +205,11 @@ async fn the_node_tells_of_itself() {
 async fn commands_describe_themselves() {
     let get = "*6\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n";
     assert_eq!(transcript("COMMAND INFO get incr", 2).await, format!("*2\r\n{get}*-1\r\n"));
-    assert_eq!(transcript("COMMAND DOCS", 3).await, "%0\r\n");
+    let documented = "%1\r\n$3\r\nttl\r\n%3\r\n$7\r\nsummary\r\n$44\r\nTells how long a key has to live, in seconds\r\n\
+         $5\r\ngroup\r\n$7\r\ngeneric\r\n$9\r\narguments\r\n*1\r\n%2\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n";
+    assert_eq!(transcript("COMMAND DOCS TTL", 3).await, documented);
+    assert_eq!(transcript("COMMAND DOCS nobody incr", 3).await, "%0\r\n");
+    assert_eq!(transcript("COMMAND GETKEYS MSET a 1 b 2", 2).await, "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
     let count = transcript("COMMAND COUNT", 2).await;
     let all = transcript("COMMAND", 2).await;
     assert!(all.starts_with(&count.replace(':', "*")) && all.contains(get));

@@ -1,0 +1,153 @@
+//! What a request carries.
+
+use super::super::{
+    buffers::{Buffers, Held},
+    problem::Problem,
+};
+use super::accept::{BYTES, JSON};
+use super::request::TTL_SECONDS;
+use crate::limits;
+use axum::{
+    body::{Body, HttpBody as _},
+    http::{HeaderMap, header},
+};
+use futures::StreamExt as _;
+use serde::{Deserialize, de::DeserializeOwned};
+use shoal_proto::types::{MAX_VALUE_BYTES, Value};
+
+/// A value to be stored.
+pub(super) struct Stored {
+    pub(super) value: Value,
+    /// `None` for one that stays.
+    pub(super) ttl_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct StoredDocument {
+    value: String,
+    ttl_seconds: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TouchedDocument {
+    /// Must be there; `null` for never.
+    #[serde(deserialize_with = "Option::deserialize")]
+    ttl_seconds: Option<u64>,
+}
+
+/// Reads what a request stores, as JSON or as it is. `ttl_seconds` is what its query says.
+///
+/// # Errors
+/// When the body is of another type, too large, too slow or malformed, or says a second time when the value expires.
+pub(super) async fn stored(
+    headers: &HeaderMap,
+    body: Body,
+    ttl_seconds: Option<u64>,
+    buffers: &Buffers,
+) -> Result<Stored, Problem> {
+    let media_type = media_type(headers)?;
+    if media_type.eq_ignore_ascii_case(BYTES) {
+        let value = value(read(body, MAX_VALUE_BYTES, "value", buffers).await?.into_bytes())?;
+        return Ok(Stored { value, ttl_seconds });
+    }
+    if !media_type.eq_ignore_ascii_case(JSON) {
+        return Err(other_type(&media_type, "expected application/json or application/octet-stream"));
+    }
+    let document: StoredDocument = document(body, buffers).await?;
+    if document.ttl_seconds.is_some() && ttl_seconds.is_some() {
+        return Err(Problem::invalid(format!("{TTL_SECONDS} is both in the query and in the body")));
+    }
+    let ttl_seconds = document.ttl_seconds.or(ttl_seconds);
+    Ok(Stored { value: value(document.value)?, ttl_seconds })
+}
+
+/// Reads when a value is to expire.
+///
+/// # Errors
+/// As [`stored`].
+pub(super) async fn touched(
+    headers: &HeaderMap,
+    body: Body,
+    buffers: &Buffers,
+) -> Result<Option<u64>, Problem> {
+    let media_type = media_type(headers)?;
+    if !media_type.eq_ignore_ascii_case(JSON) {
+        return Err(other_type(&media_type, "expected application/json"));
+    }
+    Ok(document::<TouchedDocument>(body, buffers).await?.ttl_seconds)
+}
+
+/// The type of the body, without parameters. A body without one is refused, too: it could come from any page that a
+/// browser on this machine shows, without asking whether the page may write here.
+fn media_type(headers: &HeaderMap) -> Result<String, Problem> {
+    if let Some(coding) = headers.get(header::CONTENT_ENCODING).filter(|coding| *coding != "identity") {
+        return Err(Problem::unsupported_media_type(format!("content coding {coding:?} is not understood")));
+    }
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return Err(Problem::unsupported_media_type(
+            "the header Content-Type is missing: expected application/json or application/octet-stream",
+        ));
+    };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    Ok(text.split(';').next().unwrap_or_default().trim().to_owned())
+}
+
+fn other_type(media_type: &str, expected: &str) -> Problem {
+    let shown: String = media_type.chars().take(64).collect();
+    Problem::unsupported_media_type(format!("Content-Type '{shown}' is not understood: {expected}"))
+}
+
+fn value(bytes: impl Into<bytes::Bytes>) -> Result<Value, Problem> {
+    Value::new(bytes).map_err(|error| Problem::too_large(error.to_string()))
+}
+
+async fn document<T: DeserializeOwned>(body: Body, buffers: &Buffers) -> Result<T, Problem> {
+    let bytes = read(body, limits::HTTP_JSON_BYTES, "body", buffers).await?;
+    parse(bytes.as_slice()).map_err(Problem::invalid)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        match error.path().to_string().as_str() {
+            // The document as a whole, or a place in it that has no name yet.
+            "." | "?" => format!("body: {}", error.inner()),
+            path => format!("{path}: {}", error.inner()),
+        }
+    })?;
+    json.end().map_err(|error| format!("body: {error}"))?;
+    Ok(document)
+}
+
+async fn read(body: Body, limit: usize, what: &str, buffers: &Buffers) -> Result<Held, Problem> {
+    let late = |_| {
+        let seconds = limits::HTTP_BODY_PATIENCE.as_secs();
+        Problem::body_too_slow(format!("the body did not arrive within {seconds} s"))
+    };
+    let reading = read_all(body, limit, what, buffers);
+    tokio::time::timeout(limits::HTTP_BODY_PATIENCE, reading).await.map_err(late)?
+}
+
+/// Reads a body of at most `limit` bytes.
+async fn read_all(body: Body, limit: usize, what: &str, buffers: &Buffers) -> Result<Held, Problem> {
+    let too_large = |len: &dyn std::fmt::Display| {
+        Problem::too_large(format!("{what} of {len} bytes exceeds the limit of {limit} bytes"))
+    };
+    // Known beforehand if the client says it.
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(too_large(&announced));
+    }
+    let mut held = buffers.hold(Vec::new())?;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| Problem::invalid(format!("body: {error}")))?;
+        if held.as_slice().len() + chunk.len() > limit {
+            return Err(too_large(&format_args!("more than {limit}")));
+        }
+        held.extend(&chunk, buffers)?;
+    }
+    Ok(held)
+}

@@ -1,0 +1,80 @@
+//! The HTTP door: REST, health, metrics, and the page that shows the cluster.
+//!
+//! ```text
+//! connection -> server -> router -> cache    -> coordinator
+//!                               |-> health, metrics, cluster -> ClusterInfo
+//!                               `-> page
+//! ```
+//!
+//! Errors are problems (RFC 9457), whoever finds them.
+
+mod buffers;
+mod cache;
+mod cluster;
+mod health;
+mod metrics;
+mod page;
+mod percent;
+mod problem;
+mod server;
+#[cfg(test)]
+mod testing;
+
+pub use server::serve;
+
+use crate::{admin::ClusterInfo, coordinator::Coordinator};
+use axum::{
+    Router,
+    http::{Method, Uri},
+};
+use problem::Problem;
+use std::sync::Arc;
+
+/// The routes:
+/// - `/cache`, `/cache/{key}`: the cache, over REST;
+/// - `/`: a page that shows the cluster, and `/cluster.json`, which it shows;
+/// - `/health/live`: 200 as long as the process answers;
+/// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
+/// - `/metrics`: all counters in OpenMetrics text.
+pub fn router(coordinator: Arc<Coordinator>, info: Arc<dyn ClusterInfo>) -> Router {
+    let facts = Router::new()
+        .merge(health::routes(info.clone()))
+        .merge(metrics::routes(info.clone()))
+        .merge(cluster::routes(info));
+    with_fallbacks(facts.merge(page::routes()).merge(cache::routes(coordinator)))
+}
+
+/// Adds answers for what no route answers.
+fn with_fallbacks(router: Router) -> Router {
+    // Axum adds the header `Allow` to the second.
+    router.fallback(no_such_path).method_not_allowed_fallback(method_not_allowed)
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    Problem::no_such_path(uri.path())
+}
+
+async fn method_not_allowed(method: Method) -> Problem {
+    Problem::method_not_allowed(&method)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::*, *};
+    use axum::http::header::ALLOW;
+
+    #[tokio::test]
+    async fn what_no_route_answers_is_a_problem() {
+        let router = || with_fallbacks(health::routes(info(true)));
+        let answer = ask(router(), "GET", "/nothing").await;
+        assert_eq!(answer.status, 404);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(
+            answer.body,
+            r#"{"type":"urn:shoal:problem:no_such_path","title":"No such path","status":404,"detail":"nothing is served at /nothing","kind":"no_such_path"}"#
+        );
+        let answer = ask(router(), "POST", "/health/live").await;
+        assert_eq!((answer.status, answer.header(ALLOW.as_str())), (405, "GET,HEAD"));
+        assert!(answer.body.contains(r#""kind":"method_not_allowed""#), "{}", answer.body);
+    }
+}

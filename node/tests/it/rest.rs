@@ -1,0 +1,199 @@
+//! The cache over REST, on real nodes.
+
+use crate::{
+    cluster::{TestCluster, eventually},
+    rest_client::{BYTES, JSON, exchange, send},
+};
+use redis::AsyncCommands as _;
+use std::net::SocketAddr;
+
+async fn store(address: SocketAddr, target: &str, value: &[u8]) {
+    assert_eq!(send(address, "PUT", target, &[BYTES], value).await.status, 204, "{target}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_stores_every_node_reads_changes_and_deletes() {
+    let cluster = TestCluster::start(3).await;
+    let [a, b, c] = [0, 1, 2].map(|i| cluster.http(i));
+    let key = "/cache/greeting?consistency=quorum";
+    let created = send(a, "POST", key, &[JSON], br#"{"value":"hello","ttlSeconds":3600}"#).await;
+    assert_eq!((created.status, created.text()), (201, r#"{"status":"stored"}"#));
+    assert_eq!((created.header("shoal-reached"), created.header("shoal-asked")), ("QUORUM", "3"));
+    assert!(created.header("shoal-answered").parse::<u8>().unwrap() >= 2, "{created:?}");
+    assert_eq!(created.header("shoal-flags"), "");
+    let ttl: u64 = created.header("shoal-ttl-ms").parse().unwrap();
+    assert!((3_500_000..=3_600_000).contains(&ttl), "{ttl}");
+
+    let read = send(b, "GET", key, &[], b"").await;
+    assert_eq!((read.status, read.text()), (200, r#"{"value":"hello"}"#));
+    for name in ["shoal-version", "shoal-expires-at"] {
+        assert!(read.header(name).parse::<u64>().is_ok(), "{name}: {read:?}");
+        assert_eq!(read.header(name), created.header(name));
+    }
+    assert_eq!((read.header("cache-control"), read.header("vary")), ("no-store", "accept"));
+    let raw = send(b, "GET", key, &[("accept", "application/octet-stream")], b"").await;
+    assert_eq!((raw.status, raw.text()), (200, "hello"));
+    assert_eq!(raw.header("content-type"), "application/octet-stream");
+    let head = send(b, "HEAD", key, &[], b"").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!((head.header("content-length"), head.header("etag")), ("17", read.header("etag")));
+
+    let unchanged = send(c, "GET", key, &[("if-none-match", read.header("etag"))], b"").await;
+    assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    let touched = send(c, "PATCH", key, &[JSON], br#"{"ttlSeconds":null}"#).await;
+    assert_eq!((touched.status, touched.text()), (200, r#"{"status":"touched"}"#));
+    let stays = send(a, "GET", key, &[("if-none-match", read.header("etag"))], b"").await;
+    assert_eq!((stays.status, stays.header("shoal-ttl-ms")), (200, ""), "its expiry is part of its name");
+    assert_eq!(stays.header("shoal-version"), read.header("shoal-version"));
+
+    let replaced = send(b, "PUT", key, &[JSON], br#"{"value":"hi"}"#).await;
+    assert_eq!((replaced.status, replaced.text()), (204, ""));
+    assert_eq!(send(c, "GET", key, &[], b"").await.text(), r#"{"value":"hi"}"#);
+
+    let deleted = send(c, "DELETE", key, &[], b"").await;
+    assert_eq!((deleted.status, deleted.text()), (200, r#"{"status":"deleted","existed":true}"#));
+    let again = send(a, "DELETE", key, &[], b"").await;
+    assert_eq!((again.status, again.text()), (200, r#"{"status":"deleted","existed":false}"#));
+    for method in ["GET", "PATCH"] {
+        let miss = send(b, method, key, &[JSON], br#"{"ttlSeconds":1}"#).await;
+        assert_eq!((miss.status, miss.problem().0.as_str()), (404, "miss"));
+        assert_eq!(miss.header("shoal-reached"), "QUORUM");
+    }
+    assert_eq!(send(b, "HEAD", key, &[], b"").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_and_values_are_any_bytes() {
+    let cluster = TestCluster::start(1).await;
+    let address = cluster.http(0);
+    let mut redis = cluster.connect(0).await;
+    for (target, key) in [
+        ("/cache/a%2Fb", b"a/b".as_slice()),
+        ("/cache/a+b", b"a+b"),
+        ("/cache/%00%ff", b"\x00\xff"),
+        ("/cache/", b""),
+        ("/cache/%2e%2e", b".."),
+        ("/cache/gr%C3%B6%C3%9Fe", "größe".as_bytes()),
+    ] {
+        let value: Vec<u8> = [b"\xfe of ", key].concat();
+        store(address, target, &value).await;
+        let stored: Vec<u8> = redis.get(key).await.unwrap();
+        assert_eq!(stored, value, "{target}");
+        let read = send(address, "GET", target, &[("accept", "application/octet-stream")], b"").await;
+        assert_eq!(read.body, value, "{target}");
+        let json = send(address, "GET", target, &[], b"").await;
+        assert_eq!((json.status, json.problem().0.as_str()), (406, "not_acceptable"));
+        assert!(json.problem().1.contains("Accept: application/octet-stream"), "{json:?}");
+    }
+    // The longest key a request has room for, and values of every escaped character and of the largest size.
+    let long = format!("/cache/{}", "k".repeat(65_534 - 7));
+    store(address, &long, b"v").await;
+    assert_eq!(send(address, "GET", &long, &[], b"").await.text(), r#"{"value":"v"}"#);
+    let text: String = (0..=0x2_ffff).filter_map(char::from_u32).collect();
+    let document = serde_json::json!({ "value": text }).to_string();
+    assert_eq!(send(address, "POST", "/cache/text", &[JSON], document.as_bytes()).await.status, 201);
+    assert_eq!(send(address, "GET", "/cache/text", &[], b"").await.json()["value"], text);
+    let large = vec![1; 8 << 20];
+    store(address, "/cache/large", &large).await;
+    let read = send(address, "GET", "/cache/large", &[("accept", "application/octet-stream")], b"").await;
+    assert!(read.body == large);
+    let escaped = send(address, "GET", "/cache/large", &[], b"").await;
+    assert_eq!((escaped.status, escaped.body.len()), (200, 6 * large.len() + r#"{"value":""}"#.len()));
+    // What is read as JSON can be written as JSON.
+    assert_eq!(send(address, "POST", "/cache/copy", &[JSON], &escaped.body).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_are_read_in_one_request() {
+    let cluster = TestCluster::start(3).await;
+    let address = cluster.http(0);
+    store(address, "/cache/k1?consistency=all", b"v1").await;
+    store(address, "/cache/k%2C3?consistency=all&ttlSeconds=60", "größe \"3\"".as_bytes()).await;
+    let read = send(cluster.http(1), "GET", "/cache?keys=k1,k2,k%2C3,,k1&consistency=quorum", &[], b"").await;
+    assert_eq!(
+        (read.status, read.text()),
+        (200, r#"{"k1":"v1","k2":null,"k,3":"größe \"3\"","":null}"#),
+        "in the order asked for, each once"
+    );
+    assert_eq!((read.header("shoal-reached"), read.header("shoal-version")), ("QUORUM", ""));
+    store(address, "/cache/raw?consistency=all", b"\xff").await;
+    let unreadable = send(address, "GET", "/cache?keys=k1,raw", &[], b"").await;
+    assert_eq!((unreadable.status, unreadable.json()["key"].as_str()), (406, Some("raw")));
+    let as_bytes = send(address, "GET", "/cache?keys=k1", &[("accept", "application/octet-stream")], b"");
+    assert_eq!(as_bytes.await.status, 406);
+    let large = vec![b'v'; 6 << 20];
+    store(address, "/cache/l1?consistency=all", &large).await;
+    store(address, "/cache/l2?consistency=all", &large).await;
+    let too_much = send(address, "GET", "/cache?keys=k1,l1,l2", &[], b"").await;
+    assert_eq!((too_much.status, too_much.problem().0.as_str()), (503, "overloaded"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn levels_out_of_reach_and_owners_away_show_in_the_answer() {
+    let mut cluster = TestCluster::start(3).await;
+    let address = cluster.http(0);
+    store(address, "/cache/k?consistency=all", b"v").await;
+    cluster.stop_node(1).await;
+    eventually("the write for the absent owner is kept", async || {
+        let level = ("shoal-consistency", "Quorum");
+        let written = send(address, "POST", "/cache/k", &[JSON, level], br#"{"value":"w"}"#).await;
+        assert_eq!((written.status, written.header("shoal-reached")), (201, "QUORUM"), "{written:?}");
+        written.header("shoal-flags") == "hinted"
+    })
+    .await;
+    cluster.stop_node(2).await;
+    eventually("the others are known to be gone", async || {
+        let write = send(address, "PUT", "/cache/k?consistency=quorum&timeoutMs=500", &[BYTES], b"x").await;
+        assert!(write.json()["maybe"].is_boolean(), "{write:?}");
+        write.problem() == ("unavailable".into(), "QUORUM needs 2 of 3 owners, 1 can be asked".into())
+    })
+    .await;
+    let read = send(address, "GET", "/cache/k?consistency=quorum", &[], b"").await;
+    assert_eq!((read.status, read.header("retry-after")), (503, ""));
+    assert!(read.json()["maybe"].is_null(), "reads change nothing");
+    let many = send(address, "GET", "/cache?keys=k,none&consistency=all", &[], b"").await;
+    assert_eq!((many.status, many.json()["key"].as_str()), (503, Some("k")));
+    let deleted = send(address, "DELETE", "/cache/k", &[], b"").await;
+    assert_eq!((deleted.status, deleted.header("shoal-reached")), (200, "ONE"));
+    assert!(deleted.header("shoal-flags").contains("degraded"), "{deleted:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_a_ring_asks_to_come_back() {
+    let mut cluster = TestCluster::prepare(3, |_| ());
+    cluster.start_node(0).await;
+    for (method, target) in [("GET", "/cache/k"), ("DELETE", "/cache/k"), ("GET", "/cache?keys=k")] {
+        let reply = send(cluster.http(0), method, target, &[], b"").await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{method} {target}");
+        assert_eq!(reply.problem().0, "not_ready");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_carries_many_requests() {
+    let cluster = TestCluster::start(1).await;
+    let requests = "PUT /cache/k HTTP/1.1\r\nhost: a\r\ncontent-type: application/octet-stream\r\n\
+         transfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n\
+         GET /cache/k HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+    let replies = exchange(cluster.http(0), requests.as_bytes()).await;
+    assert_eq!(replies.status, 204);
+    assert!(replies.text().ends_with(r#"{"value":"abc"}"#), "{replies:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_shows_what_the_cluster_says() {
+    let cluster = TestCluster::start(3).await;
+    let page = send(cluster.http(0), "GET", "/", &[], b"").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.text().contains("cluster.json"));
+    let document = send(cluster.http(0), "GET", "/cluster.json", &[], b"").await.json();
+    assert_eq!(document["answered_by"], cluster.nodes[0].config.node_id.as_str());
+    let nodes = document["nodes"].as_array().unwrap();
+    assert_eq!(nodes.len(), 3);
+    for node in nodes {
+        assert_eq!((&node["state"], &node["role"]), (&"up".into(), &"member".into()));
+        assert_eq!((&node["owned_vnodes"], &node["fair_vnodes"]), (&64.into(), &64.0.into()));
+    }
+    let me = nodes.iter().find(|node| node["node_id"] == document["answered_by"]).unwrap();
+    assert_eq!(me["report"]["vnodes_ready"], 64);
+}
