@@ -31,7 +31,16 @@ const REQUIRED: &str = "SHOAL_REQUIRE_SNIPPETS";
 const ONE: &str = "SHOAL_SNIPPETS_OF";
 
 fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let workspace = workspace();
+    let documents = Document::all(&workspace);
+    assert!(documents.iter().any(|document| !document.links.is_empty()));
+    let broken = rules::broken_links(&documents, &workspace);
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
 #[test]
@@ -157,6 +166,14 @@ mod planted {
         check("```json\n{\"a\": }\n```\n", "planted.md:2: expected value").await;
         check("```rust\nfn f() {}\n```\n", "planted.md:2: Rust is tested where a crate includes").await;
         check("```console\noutput\n```\n", "planted.md:2: a session begins with a command").await;
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_found() {
+        let broken = |text| rules::broken_links(&[Document::read("README.md", text)], &workspace());
+        assert_eq!(broken("# A b\n\n[a](docs/) [b](#a-b) [b](README.md#a-b) [c](https://d.e)"), [""; 0]);
+        assert_eq!(broken("\n[a](NONE.md)"), ["README.md:2: NONE.md leads nowhere"]);
+        assert_eq!(broken("[b](#a-b)"), ["README.md:1: #a-b leads nowhere"]);
     }
 
     #[tokio::test]

@@ -9,6 +9,10 @@ pub(crate) struct Document {
     pub(crate) name: String,
     /// Its blocks, from top to bottom.
     pub(crate) blocks: Vec<Block>,
+    /// Where it points to, with the lines.
+    pub(crate) links: Vec<(usize, String)>,
+    /// The names that its headings can be pointed to by.
+    pub(crate) anchors: Vec<String>,
 }
 
 /// A block of code.
@@ -45,9 +49,11 @@ impl Document {
     }
 
     pub(crate) fn read(name: &str, text: &str) -> Self {
-        let mut document = Self { name: name.to_owned(), blocks: Vec::new() };
+        let mut document =
+            Self { name: name.to_owned(), blocks: Vec::new(), links: Vec::new(), anchors: Vec::new() };
         let mut notes = Vec::new();
         let mut block: Option<Block> = None;
+        let mut heading: Option<String> = None;
         for (event, range) in Parser::new(text).into_offset_iter() {
             match event {
                 Event::Html(html) => notes.extend(note(&html)),
@@ -57,13 +63,26 @@ impl Document {
                         CodeBlockKind::Fenced(info) => (info.split_whitespace().next().unwrap_or(""), 1),
                         CodeBlockKind::Indented => ("", 0),
                     };
-                    let line = 1 + fence + text[..range.start].matches('\n').count();
+                    let line = fence + line_of(text, range.start);
                     let notes = std::mem::take(&mut notes);
                     block = Some(Block { line, kind: kind.to_owned(), notes, text: String::new() });
                 }
                 Event::Text(line) if block.is_some() => block.as_mut().unwrap().text.push_str(&line),
                 Event::End(TagEnd::CodeBlock) => document.blocks.extend(block.take()),
-                _ => notes.clear(),
+                event => {
+                    notes.clear();
+                    match event {
+                        Event::Start(Tag::Link { dest_url, .. }) => {
+                            document.links.push((line_of(text, range.start), dest_url.into_string()));
+                        }
+                        Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                        Event::End(TagEnd::Heading(_)) => document.anchors.extend(heading.take().map(anchor)),
+                        Event::Text(words) | Event::Code(words) => {
+                            heading.iter_mut().for_each(|heading| heading.push_str(&words));
+                        }
+                        _ => {}
+                    }
+                }
             }
         }
         document
@@ -81,11 +100,28 @@ fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     }
 }
 
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text[..at].matches('\n').count()
+}
+
+/// As GitHub makes it of a heading.
+fn anchor(heading: String) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
 fn note(html: &str) -> Option<Note> {
     let comment = html.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
     let (name, values) = comment.split_once(':').unwrap_or((comment, ""));
     let values = values.split(',').map(str::trim).filter(|value| !value.is_empty()).map(str::to_owned);
     Some(Note { name: name.trim().to_owned(), values: values.collect() })
+}
+
+#[test]
+fn links_and_headings_are_found() {
+    let document = Document::read("x.md", "# How `much`, today?\n\nsee [a\nb](y.md#z) and <https://c.d>\n");
+    assert_eq!(document.links, [(3, "y.md#z".into()), (4, "https://c.d".into())]);
+    assert_eq!(document.anchors, ["how-much-today"]);
 }
 
 #[test]

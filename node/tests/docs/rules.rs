@@ -64,6 +64,30 @@ pub(crate) fn faults(document: &Document, workspace: &Path) -> Vec<String> {
     document.blocks.iter().filter_map(fault).collect()
 }
 
+/// Links that lead nowhere: to no file, or to no heading of a document.
+pub(crate) fn broken_links(documents: &[Document], workspace: &Path) -> Vec<String> {
+    let leads_nowhere = |from: &Document, link: &str| {
+        let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+        let path = match file {
+            "" => workspace.join(&from.name),
+            file => workspace.join(&from.name).parent().unwrap().join(file),
+        };
+        let Ok(path) = fs::canonicalize(path) else { return true };
+        let has = |to: &Document| {
+            workspace.join(&to.name) == path && to.anchors.iter().any(|anchor| anchor == heading)
+        };
+        !heading.is_empty() && !documents.iter().any(has)
+    };
+    let mut faults = Vec::new();
+    for document in documents {
+        let local = document.links.iter().filter(|(_, link)| !link.contains("://"));
+        let broken = local.filter(|(_, link)| leads_nowhere(document, link));
+        let tell = |(line, link): &(usize, String)| format!("{}:{line}: {link} leads nowhere", document.name);
+        faults.extend(broken.map(tell));
+    }
+    faults
+}
+
 /// One value or several.
 fn parse_json(text: &str) -> Result<(), serde_json::Error> {
     serde_json::Deserializer::from_str(text)
