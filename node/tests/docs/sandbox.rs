@@ -17,6 +17,7 @@ use tokio::{
 /// What `cargo` is asked in documents and is not done here, and who does it.
 pub(crate) const DONE_ELSEWHERE: &[(&str, &str)] = &[
     ("test --workspace", ".ci/run runs the tests by this command"),
+    ("test -p shoal-node --test docs", "these tests"),
     (
         "run -p shoal-sim -- ",
         "sim/tests/simulation.rs runs seeds, .ci/run the mutants, shoal-sim parses each of these",
