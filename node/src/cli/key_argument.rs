@@ -12,7 +12,7 @@ use std::{
 /// One key.
 #[derive(Debug, Args)]
 pub(crate) struct KeyArgument {
-    /// The key, any bytes: the shell gives odd ones as $'\\xff'
+    /// The key, any bytes: the shell gives odd ones as $'\xff'
     key: OsString,
     #[command(flatten)]
     spelling: Spelling,

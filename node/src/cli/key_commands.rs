@@ -5,6 +5,7 @@ use super::{
     key_argument::{KeyArgument, Named},
     output,
     remote::{Outcome, Remote},
+    settings::HostPort,
 };
 use clap::Args;
 use serde::Serialize;
@@ -22,7 +23,8 @@ use std::{
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// gRPC addresses of nodes; the first that answers is asked
-    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381")]
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381",
+        value_parser = address)]
     pub(crate) node: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -168,6 +170,14 @@ fn read_input() -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Checks that a text names a host and a port.
+fn address(text: &str) -> Result<String, String> {
+    match text.parse::<HostPort>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("expected the gRPC address of a node, such as 127.0.0.1:7381".into()),
+    }
+}
+
 /// Reads a time such as `60s`, longer than none.
 pub(crate) fn positive_time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
@@ -186,6 +196,14 @@ mod tests {
         assert_eq!(show(Some(b"hi")), r#"{"value":"hi"}"#);
         assert_eq!(show(None), r#"{"value":null}"#);
         assert_eq!(show(Some(b"\xff")), r#"{"bytes":[255]}"#);
+    }
+
+    #[test]
+    fn a_node_is_named_with_its_port() {
+        assert_eq!(address("[::1]:7381"), Ok("[::1]:7381".into()));
+        for bad in ["localhost", ":7381", "http://localhost:7381", ""] {
+            assert!(address(bad).unwrap_err().contains("such as 127.0.0.1:7381"), "{bad}");
+        }
     }
 
     #[test]

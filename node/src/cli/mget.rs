@@ -14,7 +14,7 @@ use std::{ffi::OsString, process::ExitCode};
 /// `shoal mget`.
 #[derive(Debug, Args)]
 pub(crate) struct Mget {
-    /// The keys, any bytes: the shell gives odd ones as $'\\xff'
+    /// The keys, any bytes: the shell gives odd ones as $'\xff'
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<OsString>,
     #[command(flatten)]

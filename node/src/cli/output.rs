@@ -54,13 +54,15 @@ fn escaped(bytes: &[u8], harmless: fn(char) -> bool) -> Cow<'_, str> {
     }
 }
 
-/// A length of time for people: whole seconds, milliseconds where it is short.
+/// A length of time for people: whole seconds, more precisely where it is short.
 pub(crate) fn time(length: Duration) -> String {
-    const SHORT: Duration = Duration::from_secs(10);
     let millis = length.as_millis() as u64;
-    let shown =
-        if length < SHORT { Duration::from_millis(millis) } else { Duration::from_secs(length.as_secs()) };
-    humantime::format_duration(shown).to_string()
+    let unit = match millis {
+        0..1_000 => 1,
+        1_000..10_000 => 100,
+        _ => 1_000,
+    };
+    humantime::format_duration(Duration::from_millis(millis / unit * unit)).to_string()
 }
 
 /// Writes one line of JSON.
@@ -123,7 +125,8 @@ mod tests {
 
     #[test]
     fn times_are_told_as_precisely_as_they_matter() {
-        assert_eq!(time(Duration::from_micros(1_500_900)), "1s 500ms");
+        assert_eq!(time(Duration::from_micros(999_900)), "999ms");
+        assert_eq!(time(Duration::from_millis(1_599)), "1s 500ms");
         assert_eq!(time(Duration::from_millis(61_999)), "1m 1s");
         assert_eq!(time(Duration::ZERO), "0s");
     }

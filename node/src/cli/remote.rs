@@ -1,5 +1,6 @@
 //! The one place where a command talks to a cluster.
 
+use anyhow::Context as _;
 use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
@@ -10,6 +11,9 @@ use std::time::Duration;
 
 /// Longer than nodes take by default, so that a node's own reason arrives before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Said before the reasons why no node was reached.
+const UNREACHED: &str = "is a node running there, and is this its gRPC address (by default port 7381)?";
 
 /// A cluster, through one of its nodes.
 pub(crate) struct Remote {
@@ -38,7 +42,7 @@ impl Remote {
     /// When none does; tells why of each.
     pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
         let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::default() };
-        let client = Client::connect(nodes, config).await?;
+        let client = Client::connect(nodes, config).await.context(UNREACHED)?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 

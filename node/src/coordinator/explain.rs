@@ -13,7 +13,7 @@ use shoal_proto::types::{Key, NodeId, Refusal, ReplicaAnswer, ReplicaOp};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
     sync::mpsc,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout},
 };
 
 impl Coordinator {
@@ -51,7 +51,8 @@ impl Coordinator {
             self.replicas.submit(view, index as u16, ReplicaRequest { stamp: None, op, deadline, done });
         }
         drop(outcomes);
-        while let Ok(Some((node, outcome))) = timeout_at(deadline, heard.recv()).await {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        while let Ok(Some((node, outcome))) = timeout(left(), heard.recv()).await {
             told.insert(node, said(outcome));
         }
         if view.my_index().is_none() {

@@ -48,6 +48,7 @@ const PURE: &[&str] = &[
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
     "shoal_node::coordinator::api",
+    "shoal_node::coordinator::explanation",
     "shoal_node::coordinator::plan",
     "shoal_node::coordinator::quorum",
     "shoal_node::coordinator::resolve",

@@ -99,12 +99,12 @@ impl Terminal {
             self.holding.push(variable);
         }
         let is_ready = |trace: &PathBuf| printed(trace).split_whitespace().any(|word| word == READY);
-        let held = || match traces.iter().any(has_ended) {
+        let held = || match traces.iter().any(|trace| has_ended(trace)) {
             true => Some(Err(Unfinished::NotHeld)),
             false => traces.iter().all(is_ready).then_some(Ok(0)),
         };
         let status = self.until(Unfinished::NotReady(self.patience), held).await;
-        Ran { printed: traces.iter().map(printed).collect(), status: status.flatten() }
+        Ran { printed: traces.iter().map(|trace| printed(trace)).collect(), status: status.flatten() }
     }
 
     /// Stops what holds the terminal, as Ctrl-C would.
@@ -156,11 +156,11 @@ impl Drop for Terminal {
 }
 
 /// Whether the program whose process id the shell has left there is gone.
-fn has_ended(trace: &PathBuf) -> bool {
+fn has_ended(trace: &Path) -> bool {
     let process = fs::read_to_string(trace.join("process")).unwrap_or_default();
     !process.is_empty() && !Path::new("/proc").join(process.trim()).exists()
 }
 
-fn printed(trace: &PathBuf) -> String {
+fn printed(trace: &Path) -> String {
     String::from_utf8_lossy(&fs::read(trace.join("printed")).unwrap_or_default()).into_owned()
 }

@@ -146,7 +146,7 @@ fn of_grpc(outcome: Option<kv::Outcome>) -> Worth {
         asked: outcome.asked.into(),
         answered: outcome.answered.into(),
         superseded_by: outcome.superseded_by,
-        flags: flags.into_iter().filter_map(|(name, set)| set.then(|| name.to_owned())).collect(),
+        flags: flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()).collect(),
         expires_at: outcome.expires_at,
         ttl_ms: outcome.ttl_ms,
     }

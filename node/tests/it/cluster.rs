@@ -42,10 +42,14 @@ impl TestCluster {
         }
         cluster.wait_ready().await;
         // Gossip may need a moment more.
-        eventually("all nodes know each other's doors", async || {
+        eventually("all nodes know each other's doors, and that they are ready", async || {
             let replicas = cluster.nodes[0].config.replicas;
             let knows = |i| cluster.info(i).slot_ranges().iter().all(|range| range.owners.len() == replicas);
-            (0..count).all(knows)
+            let ready = |i| {
+                let nodes = cluster.info(i).status().nodes;
+                nodes.len() == count && nodes.iter().all(|node| node.live && node.info.ready)
+            };
+            (0..count).all(|i| knows(i) && ready(i))
         })
         .await;
         cluster

@@ -23,14 +23,14 @@ const FROZEN: Duration = Duration::from_secs(3);
 const NOTICED: Duration = Duration::from_millis(2500);
 
 /// Three processes on ports of their own, with state directories that outlive them.
-struct Processes {
-    listen: Vec<ListenAddresses>,
+pub(crate) struct Processes {
+    pub(crate) listen: Vec<ListenAddresses>,
     directory: TempDir,
-    running: Vec<Process>,
+    pub(crate) running: Vec<Process>,
 }
 
 impl Processes {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listen: Vec<ListenAddresses> = (0..3).map(|_| free_addresses()).collect();
         let directory = tempfile::tempdir().unwrap();
         let mut processes = Self { listen, directory, running: Vec::new() };
@@ -41,7 +41,7 @@ impl Processes {
         processes
     }
 
-    fn serve(&self, i: usize) -> Process {
+    pub(crate) fn serve(&self, i: usize) -> Process {
         let seeds: Vec<String> = self.listen.iter().map(|listen| listen.gossip.to_string()).collect();
         let listen = &self.listen[i];
         let doors = [
@@ -60,7 +60,7 @@ impl Processes {
         Process::start(format!("node {i}"), &mut command)
     }
 
-    async fn ready(&self, i: usize) {
+    pub(crate) async fn ready(&self, i: usize) {
         eventually(&format!("node {i} is ready"), async || {
             http_get(self.listen[i].http, "/health/ready").await.0 == 200
         })
@@ -68,7 +68,7 @@ impl Processes {
     }
 
     /// Waits until node `i` has streams to both others; it may be ready with one.
-    async fn connected(&self, i: usize) {
+    pub(crate) async fn connected(&self, i: usize) {
         eventually(&format!("node {i} reaches the others"), async || {
             let (status, metrics) = http_get(self.listen[i].http, "/metrics").await;
             status == 200 && metric(&metrics, "shoal_peers_up") == 2
@@ -76,7 +76,7 @@ impl Processes {
         .await;
     }
 
-    async fn all_ready(&self) {
+    pub(crate) async fn all_ready(&self) {
         for i in 0..3 {
             self.ready(i).await;
         }

@@ -2,6 +2,9 @@
 
 use shoal_client::{CopyState, Explanation, Held, NodeId, OwnerCopy, Trust};
 
+const READS_MEND: &str = "No hint waits for it: unless the write is still on its way, the next read at QUORUM or \
+                          above that asks it mends it; one at ALL asks every owner.";
+
 /// Whether all owners answered and hold the same.
 pub(super) fn agreed(explanation: &Explanation) -> bool {
     explanation.owners.iter().all(|owner| owner.held.as_ref().is_ok_and(|held| held.newest))
@@ -28,44 +31,43 @@ fn standing(explanation: &Explanation) -> String {
         owners.iter().filter_map(|owner| owner.held.as_ref().ok()).filter(|h| h.newest).collect();
     let Some(held) = newest.first() else { return "No owner answered: nothing is known of the key.".into() };
     let what = match held.state {
-        CopyState::Absent => "nothing under the key",
-        CopyState::Value => "the newest value",
-        CopyState::Tombstone => "the newest state: the key was deleted",
-        CopyState::Expired => "the newest state: the value has expired",
+        CopyState::Absent => "nothing is held under the key",
+        CopyState::Value => "there is a value",
+        CopyState::Tombstone => "the key was deleted",
+        CopyState::Expired => "the value has expired",
     };
-    if agreed(explanation) {
-        return format!("All {} owners agree: they hold {what}.", owners.len());
+    match (newest.len(), owners.len()) {
+        (1, 1) => format!("The only owner says: {what}."),
+        (newest, all) if newest == all => format!("All {all} owners agree: {what}."),
+        (newest, all) => {
+            let reach = if newest > all / 2 { "a quorum" } else { "less than a quorum" };
+            format!("The newest, on {newest} of {all} owners ({reach}): {what}.")
+        }
     }
-    let quorum = owners.len() / 2 + 1;
-    let reach = if newest.len() >= quorum { "a quorum" } else { "less than a quorum" };
-    format!("{} of {} owners, {reach}, hold {what}.", newest.len(), owners.len())
 }
 
 /// What is wrong with an owner's copy, and what will mend it; nothing if nothing is.
 fn remedy(owner: &OwnerCopy) -> Option<String> {
     let name = &owner.node_id;
-    let hint = (!owner.hinted_by.is_empty()).then(|| list(&owner.hinted_by));
-    Some(match (&owner.held, hint) {
-        (Ok(held), _) if held.newest => return None,
-        (Err(why), Some(keepers)) => {
-            format!(
-                "{name}: {why}. A hint at {keepers} waits for it and will be delivered once it can be reached."
-            )
+    let trouble = match &owner.held {
+        Ok(held) if held.newest => return None,
+        Ok(Held { trust: Trust::Starting | Trust::Rebuilding, .. }) => {
+            return Some(format!("{name} is behind. It is rebuilding its memory from the other owners."));
         }
-        (Err(why), None) => format!("{name}: {why}. What it holds is unknown, and no hint waits for it."),
-        (Ok(_), Some(keepers)) => {
-            format!(
-                "{name} is behind. A hint at {keepers} waits for it and will be delivered once it can be reached."
-            )
+        Ok(Held { state: CopyState::Absent, .. }) => {
+            format!("{name} lacks the key: it missed the write or has evicted it")
         }
-        (Ok(Held { trust: Trust::Starting | Trust::Rebuilding, .. }), None) => {
-            format!("{name} is behind. It is rebuilding its memory from the other owners.")
+        Ok(_) => format!("{name} is behind"),
+        Err(why) => format!("The copy of {name} is unknown: {why}"),
+    };
+    let mending = match (&owner.held, owner.hinted_by.as_slice()) {
+        (_, keepers @ [_, ..]) => {
+            format!("A hint at {} waits for it and is delivered once it can be reached.", list(keepers))
         }
-        (Ok(_), None) => format!(
-            "{name} is behind and no hint waits for it. Unless the write is still on its way, the next read that asks \
-             it will mend it; one at ALL asks every owner."
-        ),
-    })
+        (Ok(_), []) => READS_MEND.into(),
+        (Err(_), []) => "No hint waits for it; a write still on its way leaves one if it fails.".into(),
+    };
+    Some(format!("{trouble}. {mending}"))
 }
 
 fn list<'a>(nodes: impl IntoIterator<Item = &'a NodeId>) -> String {
@@ -110,14 +112,16 @@ mod tests {
     #[test]
     fn agreement_says_on_what() {
         for (state, what) in [
-            (CopyState::Absent, "nothing under the key"),
-            (CopyState::Value, "the newest value"),
-            (CopyState::Tombstone, "the newest state: the key was deleted"),
-            (CopyState::Expired, "the newest state: the value has expired"),
+            (CopyState::Absent, "nothing is held under the key"),
+            (CopyState::Value, "there is a value"),
+            (CopyState::Tombstone, "the key was deleted"),
+            (CopyState::Expired, "the value has expired"),
         ] {
             let explanation = explanation([held(state, true), held(state, true), held(state, true)]);
             assert!(agreed(&explanation));
-            assert_eq!(verdict(&explanation), format!("All 3 owners agree: they hold {what}."));
+            assert_eq!(verdict(&explanation), format!("All 3 owners agree: {what}."));
+            let alone = Explanation { owners: explanation.owners[..1].to_vec(), ..explanation };
+            assert_eq!(verdict(&alone), format!("The only owner says: {what}."));
         }
     }
 
@@ -129,18 +133,31 @@ mod tests {
         assert!(!agreed(&lagging));
         assert_eq!(
             verdict(&lagging),
-            "2 of 3 owners, a quorum, hold the newest value.\n\
-             n2 is behind and no hint waits for it. Unless the write is still on its way, the next read that asks it \
-             will mend it; one at ALL asks every owner."
+            "The newest, on 2 of 3 owners (a quorum): there is a value.\n\
+             n2 is behind. No hint waits for it: unless the write is still on its way, the next read at QUORUM or \
+             above that asks it mends it; one at ALL asks every owner."
         );
         lagging.owners[1].hinted_by = vec![node("n1"), node("n3")];
-        assert!(verdict(&lagging).ends_with(
-            "n2 is behind. A hint at n1, n3 waits for it and will be delivered once it can be reached."
-        ));
+        let said = verdict(&lagging);
+        assert!(
+            said.ends_with(
+                "n2 is behind. A hint at n1, n3 waits for it and is delivered once it can be reached."
+            ),
+            "{said}"
+        );
+        let forgetful = verdict(&explanation([value(), value(), held(CopyState::Absent, false)]));
+        assert!(
+            forgetful
+                .contains("n3 lacks the key: it missed the write or has evicted it. No hint waits for it: "),
+            "{forgetful}"
+        );
         let rebuilding = behind().map(|held| Held { trust: Trust::Rebuilding, ..held });
         let rebuilding = explanation([value(), rebuilding, behind()]);
         let said = verdict(&rebuilding);
-        assert!(said.starts_with("1 of 3 owners, less than a quorum, hold the newest value.\n"), "{said}");
+        assert!(
+            said.starts_with("The newest, on 1 of 3 owners (less than a quorum): there is a value.\n"),
+            "{said}"
+        );
         assert!(said.contains("n2 is behind. It is rebuilding its memory from the other owners."), "{said}");
     }
 
@@ -149,13 +166,15 @@ mod tests {
         let silent = || Err("unreachable".to_owned());
         let mut one = explanation([held(CopyState::Value, true), silent(), held(CopyState::Value, true)]);
         assert!(!agreed(&one));
+        let said = verdict(&one);
         assert!(
-            verdict(&one).ends_with("n2: unreachable. What it holds is unknown, and no hint waits for it.")
+            said.contains("The copy of n2 is unknown: unreachable. No hint waits for it; a write "),
+            "{said}"
         );
         one.owners[1].hinted_by = vec![node("n1")];
         one.silent = vec![node("n2"), node("n9")];
         let said = verdict(&one);
-        assert!(said.contains("n2: unreachable. A hint at n1 waits for it"), "{said}");
+        assert!(said.contains("The copy of n2 is unknown: unreachable. A hint at n1 waits for it"), "{said}");
         assert!(said.ends_with("No answer from n9: hints may lie there."), "{said}");
         let nobody = verdict(&explanation([silent(), silent(), silent()]));
         assert!(nobody.starts_with("No owner answered: nothing is known of the key.\n"), "{nobody}");

@@ -22,14 +22,14 @@ pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
 pub(crate) use setup::Setup;
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
-pub(crate) use units::{ByteSize, LogFilter};
+pub(crate) use units::{ByteSize, HostPort, LogFilter};
 
 use serde::Deserialize;
 use shoal_node::config::OnLoss;
 use shoal_proto::types::{Consistency, NodeId};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use text::Text;
-use units::{HostPort, Name};
+use units::Name;
 
 /// The settings in their types. What each means stands in [`SETTINGS`], which has the same names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

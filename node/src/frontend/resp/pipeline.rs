@@ -159,7 +159,7 @@ fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) 
         Ok(reply) => reply,
         Err(error) => return Answer::Error(error),
     };
-    let outcome = reply.outcome().copied().filter(|_| form.with_outcome);
+    let outcome = if form.with_outcome { reply.outcome().copied() } else { None };
     let answer = Answer::of(form.shape, reply, now);
     match outcome {
         Some(outcome) => answer.with_outcomes(vec![outcome]),
