@@ -96,7 +96,7 @@ impl<'a> Follower<'a> {
             Ok(_) => {}
         }
         let Some(shown) = shown else { return Ok(()) };
-        if expected::matches(without_end(shown), &without_end(&lines(&ran.printed)), varying) {
+        if expected::matches(without_end(shown), without_end(&lines(&ran.printed)), varying) {
             return Ok(());
         }
         fault(&format!("the document shows\n{}", indented(&shown.join("\n"))))

@@ -1,10 +1,7 @@
 //! What accounts for a block of each kind.
 
 use crate::markdown::{Block, Document};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 /// Kinds that are for reading only.
 const PROSE: &[&str] = &["dockerfile", "ini", "text", "yaml"];
@@ -109,7 +106,7 @@ fn includes(folder: &Path, document: &Path) -> bool {
         }
         let text = fs::read_to_string(&path).unwrap_or_default();
         let included = text.split("doc = include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
-        let here = |name: &str| fs::canonicalize(folder.join(name)).unwrap_or(PathBuf::new());
+        let here = |name: &str| fs::canonicalize(folder.join(name)).unwrap_or_default();
         included.into_iter().any(|name| here(name) == fs::canonicalize(document).unwrap())
     })
 }
