@@ -1,7 +1,7 @@
 use crate::ClientError;
 use shoal_proto::wire::kv::v1::{operation::Op, operation_result};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tonic::transport::Channel;
@@ -32,11 +32,19 @@ pub(crate) struct Ticket {
 
 /// Settles once and for all whether a call was sent or given up unsent: whoever claims it first decides.
 #[derive(Clone, Default)]
-struct Claim(Arc<AtomicBool>);
+struct Claim(Arc<AtomicU8>);
 
 impl Claim {
-    fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+    const OPEN: u8 = 0;
+    const SENT: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    /// Claims the call; what it was claimed for in the end.
+    fn settle(&self, fate: u8) -> u8 {
+        match self.0.compare_exchange(Self::OPEN, fate, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => fate,
+            Err(settled) => settled,
+        }
     }
 }
 
@@ -66,7 +74,7 @@ impl Call {
 
     /// Claims the call for sending; false when its caller has given up.
     pub(crate) fn claim_to_send(&self) -> bool {
-        !self.reply.is_closed() && self.claim.take()
+        !self.reply.is_closed() && self.claim.settle(Claim::SENT) == Claim::SENT
     }
 
     /// Bytes of key and value.
@@ -81,8 +89,13 @@ impl Call {
 }
 
 impl Ticket {
+    /// Whether it may have been sent by now.
+    pub(crate) fn was_sent(&self) -> bool {
+        self.claim.0.load(Ordering::Acquire) == Claim::SENT
+    }
+
     /// Gives the call up; returns whether it may have been sent.
-    pub(crate) fn give_up(self) -> bool {
-        !self.claim.take()
+    pub(crate) fn give_up(&self) -> bool {
+        self.claim.settle(Claim::GIVEN_UP) == Claim::SENT
     }
 }

@@ -1,72 +1,80 @@
-use crate::call::{Answer, Call, Job};
-use crate::config::{CallOptions, ClientConfig, MAX_MESSAGE_BYTES, MAX_TIMEOUT, QUEUED_CALLS};
-use crate::link::Dialler;
-use crate::{ClientError, Outcome, Status, driver};
-use shoal_proto::types::{Key, Tag, Value};
+use crate::call::{Answer, Job};
+use crate::cluster::Cluster;
+use crate::config::{CallOptions, ClientConfig, MAX_MESSAGE_BYTES, MAX_TIMEOUT, Routing};
+use crate::contact::Contact;
+use crate::course::Course;
+use crate::heard::Heard;
+use crate::link::Watch;
+use crate::load::Loads;
+use crate::retry::{Kind, TagOrigin};
+use crate::stats::Counters;
+use crate::topology::{Topologies, Topology};
+use crate::{ClientError, Deleted, Found, Stats, Status, Stored, Touched, follow, seed};
+use shoal_membership::ring;
+use shoal_proto::types::{Consistency, Key, Tag, UnixMillis, Value};
 use shoal_proto::wire::admin::v1::{StatusRequest, admin_client::AdminClient};
 use shoal_proto::wire::kv::v1::{self as kv, operation::Op};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 
-/// The answer to a read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// `None` on a miss.
-    pub value: Option<Value>,
-    /// What the answer was worth.
-    pub outcome: Outcome,
-}
-
-/// The answer to a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// What the answer was worth.
-    pub outcome: Outcome,
-}
-
-/// The answer to a delete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deleted {
-    /// A live value was present on an owner that answered.
-    pub existed: bool,
-    /// What the answer was worth.
-    pub outcome: Outcome,
-}
-
-/// The answer to a change of expiry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Touched {
-    /// There was a live value whose expiry could be changed.
-    pub existed: bool,
-    /// What the answer was worth.
-    pub outcome: Outcome,
-}
-
-/// A connection to a cluster. Clones share it.
+/// A cluster to call. Clones share connections, counters and loads.
 ///
-/// Calls are sent to one node. When the connection to it breaks, calls that were sent fail with
-/// [`ClientError::Disconnected`], and the next call connects to the next address. A write that was sent is never sent
-/// again: [`ClientError::maybe`] says whether it may have taken effect. Repeating it with the same
-/// [`CallOptions::tag`] is safe; repeating it without one is a new write.
-#[derive(Debug, Clone)]
+/// Unless [`Routing::Contact`] is chosen, calls go straight to an owner of their key, and to other nodes when that one
+/// fails, as far as a repeat is the same call: reads always; writes and deletes too, because they carry a tag that the
+/// client makes from the cluster's time and keeps; changes of expiry only when nothing was done. Every call ends by its
+/// timeout, and [`ClientError::maybe`] says whether a write that failed may have taken effect. Repeating such a write
+/// with the same [`CallOptions::tag`] is safe; repeating it without one is a new write.
+#[derive(Clone)]
 pub struct Client {
-    jobs: mpsc::Sender<Job>,
-    config: ClientConfig,
+    pub(crate) shared: Arc<Shared>,
+    consistency: Option<Consistency>,
+}
+
+/// What clones share.
+pub(crate) struct Shared {
+    pub(crate) config: ClientConfig,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) loads: Loads,
+    way: Way,
+}
+
+enum Way {
+    Owners {
+        cluster: Arc<Cluster>,
+        /// The task that follows the topology ends when this is dropped.
+        _following: oneshot::Sender<()>,
+    },
+    Contact(Contact),
 }
 
 impl Client {
-    /// Connects to the first of `addresses` (gRPC `host:port` of nodes) that answers.
+    /// Connects through the first of `addresses` (gRPC `host:port` of nodes) that answers. One is enough: the client
+    /// learns of the others.
     ///
     /// # Errors
     /// [`ClientError::Connect`] when none does.
     pub async fn connect(addresses: &[String], config: ClientConfig) -> Result<Self, ClientError> {
-        let mut dialler = Dialler::new(addresses.to_vec(), config.connect_timeout);
-        let link = dialler.dial().await?;
-        let (jobs, queue) = mpsc::channel(QUEUED_CALLS);
-        tokio::spawn(driver::run(dialler, link, queue));
-        Ok(Self { jobs, config })
+        let (heard, counters) = (Arc::new(Heard::new()), Arc::new(Counters::default()));
+        let seed = seed::choose(config.seed)?;
+        let way = match config.routing {
+            Routing::Contact => Way::Contact(Contact::connect(addresses, &config, heard).await?),
+            Routing::Owners => {
+                let cluster = Cluster::new(addresses.to_vec(), config.clone(), heard, counters.clone(), seed);
+                Way::follow(Arc::new(cluster)).await?
+            }
+        };
+        let loads = Loads::new(seed);
+        Ok(Self { shared: Arc::new(Shared { config, counters, loads, way }), consistency: None })
+    }
+
+    /// A handle whose calls are at `level` unless they choose another.
+    #[must_use]
+    pub fn with_consistency(&self, level: Consistency) -> Self {
+        Self { consistency: Some(level), ..self.clone() }
     }
 
     /// Reads a key. A miss is an answer.
@@ -74,15 +82,9 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn get(&self, key: Key, options: &CallOptions) -> Result<Found, ClientError> {
-        let request = kv::GetRequest { key: key.into_bytes(), consistency: level(options), deadline_ms: 0 };
-        match self.call(Op::Get(request), options).await? {
-            Answer::Get(got) => {
-                let value = got.value.map(Value::new).transpose();
-                let value = value.map_err(|error| ClientError::Protocol(error.to_string()))?;
-                Ok(Found { value, outcome: got.outcome.try_into()? })
-            }
-            other => Err(unexpected(other)),
-        }
+        let request =
+            kv::GetRequest { key: key.into_bytes(), consistency: self.level(options), deadline_ms: 0 };
+        self.call(Op::Get(request), options).await?.try_into()
     }
 
     /// Stores a value, for `ttl` if there is one, else until it is evicted. A TTL counts in whole milliseconds.
@@ -100,14 +102,12 @@ impl Client {
             key: key.into_bytes(),
             value: value.into_bytes(),
             ttl_ms: ttl.map_or(Ok(0), ttl_ms)?,
-            consistency: level(options),
+            consistency: self.level(options),
             deadline_ms: 0,
             tag: tag(options),
+            expires_at: ttl.and_then(|ttl| self.expires_at(ttl)).map_or(0, |at| at.0),
         };
-        match self.call(Op::Set(request), options).await? {
-            Answer::Set(stored) => Ok(Stored { outcome: stored.outcome.try_into()? }),
-            other => Err(unexpected(other)),
-        }
+        self.call(Op::Set(request), options).await?.try_into()
     }
 
     /// Deletes a key.
@@ -117,16 +117,11 @@ impl Client {
     pub async fn delete(&self, key: Key, options: &CallOptions) -> Result<Deleted, ClientError> {
         let request = kv::DeleteRequest {
             key: key.into_bytes(),
-            consistency: level(options),
+            consistency: self.level(options),
             deadline_ms: 0,
             tag: tag(options),
         };
-        match self.call(Op::Delete(request), options).await? {
-            Answer::Delete(deleted) => {
-                Ok(Deleted { existed: deleted.existed, outcome: deleted.outcome.try_into()? })
-            }
-            other => Err(unexpected(other)),
-        }
+        self.call(Op::Delete(request), options).await?.try_into()
     }
 
     /// Changes when a key expires, to `ttl` from now or to never, without touching its value. A change of expiry keeps
@@ -143,18 +138,13 @@ impl Client {
         let request = kv::ExpireRequest {
             key: key.into_bytes(),
             ttl_ms: ttl.map_or(Ok(0), ttl_ms)?,
-            consistency: level(options),
+            consistency: self.level(options),
             deadline_ms: 0,
         };
-        match self.call(Op::Expire(request), options).await? {
-            Answer::Expire(touched) => {
-                Ok(Touched { existed: touched.existed, outcome: touched.outcome.try_into()? })
-            }
-            other => Err(unexpected(other)),
-        }
+        self.call(Op::Expire(request), options).await?.try_into()
     }
 
-    /// The cluster as the connected node sees it.
+    /// The cluster as a node sees it: the one that is connected, or any that answers.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -171,54 +161,172 @@ impl Client {
         &self,
         call: impl AsyncFnOnce(Channel) -> Result<T, tonic::Status>,
     ) -> Result<T, ClientError> {
-        let exchange = async {
-            let (reply, channel) = oneshot::channel();
-            let gone = ClientError::Disconnected { maybe: false };
-            self.jobs.send(Job::Channel(reply)).await.map_err(|_| gone.clone())?;
-            let channel = channel.await.map_err(|_| gone)??;
-            call(channel).await.map_err(|status| ClientError::from_status(&status))
-        };
-        match timeout(self.config.timeout, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(timed_out(self.config.timeout, false)),
+        let exchange =
+            async { call(self.channel().await?).await.map_err(|status| ClientError::from_status(&status)) };
+        let patience = self.shared.config.timeout;
+        let message = || format!("no answer within {} ms", patience.as_millis());
+        let answer = timeout(patience, exchange).await;
+        answer.unwrap_or_else(|_| Err(ClientError::Timeout { message: message(), maybe: false }))
+    }
+
+    /// What the client routes by at present. With [`Routing::Contact`] it knows nothing of the kind.
+    #[must_use]
+    pub fn topology(&self) -> Topologies {
+        match &self.shared.way {
+            Way::Owners { cluster, .. } => cluster.routes().topologies.clone(),
+            Way::Contact(_) => Topologies::default(),
         }
+    }
+
+    /// What this client and its clones have done so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let current = self.topology().current;
+        let (epoch, phase) = current.map_or((0, 0), |topology| (topology.epoch, topology.phase.number()));
+        self.shared.counters.read(epoch, phase)
+    }
+
+    /// A connection to a node for calls that are not about a key.
+    pub(crate) async fn channel(&self) -> Result<Channel, ClientError> {
+        let ask = || {
+            let (reply, channel) = oneshot::channel();
+            (Job::Channel(reply), channel)
+        };
+        let gone = ClientError::Disconnected { maybe: false };
+        let cluster = match &self.shared.way {
+            Way::Contact(contact) => {
+                let (job, channel) = ask();
+                contact.submit(job).await;
+                return channel.await.unwrap_or(Err(gone));
+            }
+            Way::Owners { cluster, .. } => cluster,
+        };
+        let (routes, mut tried, mut attempts) = (cluster.routes(), Vec::new(), Vec::new());
+        while let Some((index, node)) = routes.next(0, &tried) {
+            tried.push(index);
+            let (job, channel) = ask();
+            node.submit(job).await;
+            match channel.await {
+                Ok(Ok(channel)) => return Ok(channel),
+                Ok(Err(ClientError::Connect { attempts: more })) => attempts.extend(more),
+                Ok(Err(error)) => return Err(error),
+                Err(_) => attempts.push((node.address.clone(), gone.to_string())),
+            }
+        }
+        Err(ClientError::Connect { attempts })
     }
 
     async fn call(&self, op: Op, options: &CallOptions) -> Result<Answer, ClientError> {
-        let patience = options.timeout.unwrap_or(self.config.timeout).min(MAX_TIMEOUT);
-        let is_write = !matches!(op, Op::Get(_));
-        let (call, mut ticket) = Call::new(op, Instant::now() + patience);
-        let exchange = async {
-            // Should the driver be gone, the call is dropped and its ticket says so.
-            let _ = self.jobs.send(Job::Call(call)).await;
-            (&mut ticket.answer).await
+        let Shared { config, counters, way, .. } = &*self.shared;
+        let patience = options.timeout.unwrap_or(config.timeout).min(MAX_TIMEOUT);
+        counters.calls.count();
+        let answer = match way {
+            Way::Contact(contact) => contact.call(op, patience).await,
+            Way::Owners { cluster, .. } => {
+                let (op, kind) = tagged(op, cluster);
+                let slot = ring::slot(key(&op));
+                let answer = Course::new(cluster, op, kind, slot, patience).run().await;
+                if let Ok(answer) = &answer {
+                    tags(answer).into_iter().flatten().for_each(|tag| cluster.heard.tag(tag));
+                }
+                answer
+            }
         };
-        match timeout(patience, exchange).await {
-            Ok(Ok(Ok(Answer::Failure(failure)))) => Err(failure.into()),
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(ClientError::Disconnected { maybe: ticket.give_up() && is_write }),
-            Err(_) => Err(timed_out(patience, ticket.give_up() && is_write)),
+        if answer.is_err() {
+            counters.failures.count();
+        }
+        answer
+    }
+
+    fn level(&self, options: &CallOptions) -> i32 {
+        let level = options.consistency.or(self.consistency);
+        level.map_or(kv::Consistency::Unspecified, Into::into).into()
+    }
+
+    /// When something expires that is stored now, the same for all attempts; `None` leaves it to the node.
+    fn expires_at(&self, ttl: Duration) -> Option<UnixMillis> {
+        match &self.shared.way {
+            Way::Owners { cluster, .. } => cluster.heard.cluster_time()?.checked_add(ttl),
+            Way::Contact(_) => None,
         }
     }
 }
 
-fn timed_out(patience: Duration, maybe: bool) -> ClientError {
-    ClientError::Timeout { message: format!("no answer within {} ms", patience.as_millis()), maybe }
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shared, consistency } = self;
+        f.debug_struct("Client")
+            .field("config", &shared.config)
+            .field("consistency", consistency)
+            .finish_non_exhaustive()
+    }
 }
 
-fn unexpected(answer: Answer) -> ClientError {
-    let kind = match answer {
-        Answer::Get(_) => "get",
-        Answer::Set(_) => "set",
-        Answer::Delete(_) => "delete",
-        Answer::Expire(_) => "expire",
-        Answer::Failure(_) => "failure",
+impl Way {
+    /// Reaches the first of the seeds that answers, and goes on listening to what it says.
+    async fn follow(cluster: Arc<Cluster>) -> Result<Self, ClientError> {
+        let mut attempts = Vec::new();
+        for address in &cluster.seeds {
+            let opened = Watch::open(address, cluster.config.connect_timeout, &cluster.heard).await;
+            let taken = opened.and_then(|watch| {
+                if let Some(watch) = &watch {
+                    let told = Topology::try_from(watch.first.clone());
+                    cluster.take(told.map_err(|error| error.to_string())?);
+                }
+                Ok(watch)
+            });
+            match taken {
+                Ok(watch) => {
+                    tracing::debug!(address, "connected");
+                    let (following, gone) = oneshot::channel();
+                    tokio::spawn(follow::run(cluster.clone(), watch, gone));
+                    return Ok(Self::Owners { cluster, _following: following });
+                }
+                Err(why) => attempts.push((address.clone(), why)),
+            }
+        }
+        Err(ClientError::Connect { attempts })
+    }
+}
+
+/// Gives a write a tag of this client if it has none and one can be made, and tells how far it may be repeated.
+fn tagged(mut op: Op, cluster: &Cluster) -> (Op, Kind) {
+    let tag = match &mut op {
+        Op::Get(_) => return (op, Kind::Read),
+        Op::Expire(_) => return (op, Kind::Expire),
+        Op::Set(set) => &mut set.tag,
+        Op::Delete(delete) => &mut delete.tag,
     };
-    ClientError::Protocol(format!("the answer to a {kind} came for another operation"))
+    let kind = if *tag != 0 {
+        Kind::Tagged(TagOrigin::Caller)
+    } else if let Some(next) = cluster.heard.next_tag(cluster.writer) {
+        *tag = next.to_bits();
+        Kind::Tagged(TagOrigin::Client)
+    } else {
+        Kind::Untagged
+    };
+    (op, kind)
 }
 
-fn level(options: &CallOptions) -> i32 {
-    options.consistency.map_or(kv::Consistency::Unspecified, Into::into).into()
+fn key(op: &Op) -> &[u8] {
+    match op {
+        Op::Get(get) => &get.key,
+        Op::Set(set) => &set.key,
+        Op::Delete(delete) => &delete.key,
+        Op::Expire(expire) => &expire.key,
+    }
+}
+
+/// The tags an answer names: later writes must not lose against them.
+fn tags(answer: &Answer) -> [Option<Tag>; 2] {
+    let outcome = match answer {
+        Answer::Get(answer) => &answer.outcome,
+        Answer::Set(answer) => &answer.outcome,
+        Answer::Delete(answer) => &answer.outcome,
+        Answer::Expire(answer) => &answer.outcome,
+        Answer::Failure(_) => &None,
+    };
+    outcome.map_or([None; 2], |outcome| [outcome.tag, outcome.superseded_by].map(Tag::from_bits))
 }
 
 fn tag(options: &CallOptions) -> u64 {

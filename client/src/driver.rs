@@ -1,40 +1,59 @@
-//! The task behind a client: it owns the connection, gathers waiting calls into messages and hands answers back.
+//! The task behind a stream: it owns the connection, gathers waiting calls into messages and hands answers back.
 
 use crate::ClientError;
 use crate::call::{Answer, Call, Job};
 use crate::config::{BATCH_BYTES, BATCH_CALLS, CALLS_IN_FLIGHT, PATIENCE};
+use crate::heard::Heard;
 use crate::link::{Dialler, Link};
 use shoal_proto::wire::kv::v1::{Operation, PipelineRequest, PipelineResponse, operation::Op};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-/// Serves `jobs` until every client is dropped. A broken link is replaced when the next job comes.
-pub(crate) async fn run(mut dialler: Dialler, mut link: Link, jobs: mpsc::Receiver<Job>) {
+/// Serves `jobs` until every sender is dropped, and answers what was sent by then. A link is opened when a job comes and
+/// none is there, because there never was one or it broke.
+pub(crate) async fn run(
+    mut dialler: Dialler,
+    mut link: Option<Link>,
+    jobs: mpsc::Receiver<Job>,
+    heard: Arc<Heard>,
+) {
     let mut queue = Queue { put_back: None, jobs };
     loop {
-        if Conversation::new(link).hold(&mut queue).await == End::NoMoreJobs {
+        let open = match link.take() {
+            Some(link) => link,
+            None => match dial(&mut dialler, &mut queue).await {
+                Some(link) => link,
+                None => return,
+            },
+        };
+        if Conversation::new(open, heard.clone()).hold(&mut queue).await == End::NoMoreJobs {
             return;
         }
-        link = loop {
-            let Some(job) = queue.next().await else { return };
-            if job.is_abandoned() {
-                continue;
+    }
+}
+
+/// Opens a link for the next job; `None` when there is none any more. While nobody answers, jobs fail as they come.
+async fn dial(dialler: &mut Dialler, queue: &mut Queue) -> Option<Link> {
+    loop {
+        let job = queue.next().await?;
+        if job.is_abandoned() {
+            continue;
+        }
+        match dialler.dial().await {
+            Ok(link) => {
+                queue.put_back = Some(job);
+                return Some(link);
             }
-            match dialler.dial().await {
-                Ok(link) => {
-                    queue.put_back = Some(job);
-                    break link;
-                }
-                Err(error) => {
+            Err(error) => {
+                job.fail(error.clone());
+                while let Some(job) = queue.try_next() {
                     job.fail(error.clone());
-                    while let Some(job) = queue.try_next() {
-                        job.fail(error.clone());
-                    }
                 }
             }
-        };
+        }
     }
 }
 
@@ -74,24 +93,33 @@ struct Conversation {
     heard_at: Instant,
     /// When overdue calls were last looked for.
     checked_at: Instant,
+    heard: Arc<Heard>,
 }
 
 /// A call that was sent.
 struct Outstanding {
     reply: oneshot::Sender<Result<Answer, ClientError>>,
+    sent_at: Instant,
     deadline: Instant,
 }
 
 impl Conversation {
-    fn new(link: Link) -> Self {
+    fn new(link: Link, heard: Arc<Heard>) -> Self {
         let now = Instant::now();
-        Self { link, outstanding: BTreeMap::new(), next_id: 0, heard_at: now, checked_at: now }
+        Self { link, outstanding: BTreeMap::new(), next_id: 0, heard_at: now, checked_at: now, heard }
     }
 
     async fn hold(mut self, queue: &mut Queue) -> End {
         let requests = self.link.requests.clone();
+        let mut closing = false;
         loop {
-            let has_room = self.outstanding.len() < CALLS_IN_FLIGHT;
+            if closing {
+                self.outstanding.retain(|_, call| !call.reply.is_closed());
+                if self.outstanding.is_empty() {
+                    return End::NoMoreJobs;
+                }
+            }
+            let has_room = !closing && self.outstanding.len() < CALLS_IN_FLIGHT;
             tokio::select! {
                 biased;
                 message = self.link.replies.message() => match message {
@@ -117,7 +145,7 @@ impl Conversation {
                             place.send(PipelineRequest { operations });
                         }
                     }
-                    Ok((_, None)) => return End::NoMoreJobs,
+                    Ok((_, None)) => closing = true,
                     Err(_) => return End::Broken,
                 },
             }
@@ -161,21 +189,25 @@ impl Conversation {
             Op::Delete(delete) => delete.deadline_ms = deadline_ms,
             Op::Expire(expire) => expire.deadline_ms = deadline_ms,
         }
-        self.outstanding.insert(id, Outstanding { reply, deadline });
+        self.outstanding.insert(id, Outstanding { reply, sent_at: now, deadline });
         Operation { id, op: Some(op) }
     }
 
     fn settle(&mut self, message: PipelineResponse) {
         self.heard_at = Instant::now();
+        let mut age = Duration::MAX;
         for result in message.results {
             // An unknown id is an answer that came too late.
             if let Some(call) = self.outstanding.remove(&result.id) {
+                age = age.min(self.heard_at.duration_since(call.sent_at));
                 let answer =
                     result.result.ok_or_else(|| ClientError::Protocol("answer without a kind".into()));
                 // Fails only when the caller has given up.
                 drop(call.reply.send(answer));
             }
         }
+        // The node read its clock after the last of these calls had been sent.
+        self.heard.clock(message.clock_ms, age);
     }
 
     /// Forgets calls that are long overdue. A node that let them pass and says nothing else either has died silently.

@@ -1,12 +1,15 @@
 use crate::ClientError;
 use crate::config::{KEEP_ALIVE, MAX_MESSAGE_BYTES};
-use shoal_proto::wire::kv::v1::{PipelineRequest, PipelineResponse, kv_client::KvClient};
-use std::{error::Error, iter, time::Duration};
+use crate::heard::Heard;
+use shoal_proto::wire::kv::v1::{
+    PipelineRequest, PipelineResponse, TopologyRequest, TopologyResponse, kv_client::KvClient,
+};
+use std::{error::Error, iter, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Streaming};
 
 /// An open pipeline to one node.
 pub(crate) struct Link {
@@ -15,16 +18,30 @@ pub(crate) struct Link {
     pub(crate) replies: Streaming<PipelineResponse>,
 }
 
+/// A node's word on the topology: the first message, and the stream of those that follow whenever it changes.
+pub(crate) struct Watch {
+    pub(crate) first: TopologyResponse,
+    pub(crate) changes: Streaming<TopologyResponse>,
+}
+
 /// Opens links, to the addresses in turn.
 pub(crate) struct Dialler {
     addresses: Vec<String>,
     patience: Duration,
     next: usize,
+    /// Where what a node says before the first call goes; `None` asks for nothing.
+    heard: Option<Arc<Heard>>,
 }
 
 impl Dialler {
+    /// Takes whoever answers.
     pub(crate) fn new(addresses: Vec<String>, patience: Duration) -> Self {
-        Self { addresses, patience, next: 0 }
+        Self { addresses, patience, next: 0, heard: None }
+    }
+
+    /// Takes only nodes of the cluster of `heard`: an address may have been given to a node of another one.
+    pub(crate) fn within(heard: Arc<Heard>, address: String, patience: Duration) -> Self {
+        Self { heard: Some(heard), ..Self::new(vec![address], patience) }
     }
 
     /// Tries every address once, beginning after the one that was dialled last.
@@ -33,9 +50,7 @@ impl Dialler {
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];
             self.next += 1;
-            let opened = timeout(self.patience, open(address)).await;
-            match opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", self.patience.as_millis())))
-            {
+            match in_time(self.patience, open(address, self.heard.as_deref())).await {
                 Ok(link) => {
                     tracing::debug!(address, "connected");
                     return Ok(link);
@@ -47,21 +62,67 @@ impl Dialler {
     }
 }
 
-async fn open(address: &str) -> Result<Link, String> {
+impl Watch {
+    /// Asks the node at `address` for the topology; `None` when it does not know the question.
+    pub(crate) async fn open(
+        address: &str,
+        patience: Duration,
+        heard: &Heard,
+    ) -> Result<Option<Self>, String> {
+        in_time(patience, async { greet(&connect(address).await?, heard).await }).await
+    }
+}
+
+async fn in_time<T>(
+    patience: Duration,
+    opening: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    let opened = timeout(patience, opening).await;
+    opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis())))
+}
+
+async fn open(address: &str, heard: Option<&Heard>) -> Result<Link, String> {
+    let channel = connect(address).await?;
+    if let Some(heard) = heard {
+        greet(&channel, heard).await?;
+    }
+    // One message on its way is enough: calls that come meanwhile travel together in the next.
+    let (requests, stream) = mpsc::channel(1);
+    let replies = client(&channel).pipeline(ReceiverStream::new(stream)).await;
+    let replies = replies.map_err(|status| status.message().to_owned())?.into_inner();
+    Ok(Link { channel, requests, replies })
+}
+
+async fn connect(address: &str) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| describe(&error))?;
     let endpoint = endpoint
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .keep_alive_while_idle(true);
-    let channel = endpoint.connect().await.map_err(|error| describe(&error))?;
-    let mut kv = KvClient::new(channel.clone())
+    endpoint.connect().await.map_err(|error| describe(&error))
+}
+
+/// Learns the node's cluster, its clock and its topology.
+async fn greet(channel: &Channel, heard: &Heard) -> Result<Option<Watch>, String> {
+    let asked = Instant::now();
+    let mut changes = match client(channel).topology(TopologyRequest {}).await {
+        Ok(changes) => changes.into_inner(),
+        Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+        Err(status) => return Err(status.message().to_owned()),
+    };
+    let first = changes.message().await.map_err(|status| status.message().to_owned())?;
+    let first = first.ok_or_else(|| "the node ended the stream".to_owned())?;
+    if !heard.admits(first.cluster_id) {
+        return Err(format!("{} belongs to another cluster", first.node_id));
+    }
+    heard.clock(first.clock_ms, asked.elapsed());
+    Ok(Some(Watch { first, changes }))
+}
+
+fn client(channel: &Channel) -> KvClient<Channel> {
+    KvClient::new(channel.clone())
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    // One message on its way is enough: calls that come meanwhile travel together in the next.
-    let (requests, stream) = mpsc::channel(1);
-    let replies =
-        kv.pipeline(ReceiverStream::new(stream)).await.map_err(|status| status.message().to_owned())?;
-    Ok(Link { channel, requests, replies: replies.into_inner() })
+        .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
 /// An error with its causes: tonic's own text says only that there was one.

@@ -1,9 +1,9 @@
 use crate::ClientError;
-use shoal_proto::types::{NodeId, Phase};
+use shoal_proto::types::{HotKey, Key, NodeId, NodeReport, NodeStats, Phase};
 use shoal_proto::wire::admin::v1 as admin;
 
 /// The cluster as one node sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// The node that answered.
     pub node_id: NodeId,
@@ -26,7 +26,7 @@ pub struct Status {
 }
 
 /// One node as the answering one sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NodeStatus {
     /// Its name.
     pub node_id: NodeId,
@@ -50,6 +50,8 @@ pub struct NodeStatus {
     pub grpc_address: String,
     /// Where gossip reaches it, over UDP.
     pub gossip_address: String,
+    /// What it says of itself; `None` when it did not tell the answering node in time.
+    pub report: Option<NodeReport>,
 }
 
 /// Counters of the answering node.
@@ -110,6 +112,7 @@ impl TryFrom<admin::Node> for NodeStatus {
             http_address: node.http_address,
             grpc_address: node.grpc_address,
             gossip_address: node.gossip_address,
+            report: node.report.map(report).transpose()?,
         })
     }
 }
@@ -128,6 +131,35 @@ impl From<admin::Local> for LocalStatus {
             hint_bytes: local.hint_bytes,
         }
     }
+}
+
+fn report(report: admin::Report) -> Result<NodeReport, ClientError> {
+    let hot_key = |hot: admin::HotKey| {
+        let key = Key::new(hot.key).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        Ok(HotKey { key, per_second: hot.per_second })
+    };
+    Ok(NodeReport {
+        stats: NodeStats {
+            entries: report.entries,
+            markers: report.markers,
+            bytes: report.bytes,
+            max_bytes: report.max_bytes,
+            hits: report.hits,
+            misses: report.misses,
+            evictions: report.evictions,
+            expirations: report.expirations,
+            vnodes_owned: report.vnodes_owned,
+            vnodes_ready: report.vnodes_ready,
+            hints: report.hints,
+            hint_bytes: report.hint_bytes,
+            connections: report.connections,
+            commands: report.commands,
+            requests: report.requests,
+            uptime_ms: report.uptime_ms,
+        },
+        requests_per_second: report.requests_per_second,
+        hot_keys: report.hot_keys.into_iter().map(hot_key).collect::<Result<_, ClientError>>()?,
+    })
 }
 
 pub(crate) fn node_id(text: &str) -> Result<NodeId, ClientError> {

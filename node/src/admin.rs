@@ -1,8 +1,10 @@
 //! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status`, clients that route by
 //! themselves, and the health endpoints.
 
+pub use shoal_proto::types::{HotKey, NodeReport, NodeStats};
+
 use futures::{future::BoxFuture, stream::BoxStream};
-use shoal_proto::types::{Key, NodeId};
+use shoal_proto::types::NodeId;
 use std::collections::BTreeMap;
 
 /// A run of hash slots with the same owners.
@@ -29,43 +31,6 @@ pub struct NodeAddress {
     pub port: u16,
 }
 
-/// Counters of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NodeStats {
-    /// Live entries held.
-    pub entries: u64,
-    /// Tombstones and expired markers held.
-    pub markers: u64,
-    /// Bytes held: entries, markers, index.
-    pub bytes: u64,
-    /// The limit on them.
-    pub max_bytes: u64,
-    /// Reads that found a value.
-    pub hits: u64,
-    /// Reads that did not.
-    pub misses: u64,
-    /// Entries evicted.
-    pub evictions: u64,
-    /// Entries expired.
-    pub expirations: u64,
-    /// Vnodes this node owns.
-    pub vnodes_owned: u32,
-    /// Those it votes for.
-    pub vnodes_ready: u32,
-    /// Hints kept for others.
-    pub hints: u64,
-    /// Their bytes.
-    pub hint_bytes: u64,
-    /// Connections open at the RESP door.
-    pub connections: u64,
-    /// Commands served.
-    pub commands: u64,
-    /// Requests of clients coordinated, by every door.
-    pub requests: u64,
-    /// Milliseconds since start.
-    pub uptime_ms: u64,
-}
-
 /// One node as seen by another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeStatus {
@@ -77,26 +42,6 @@ pub struct NodeStatus {
     pub live: bool,
     /// Vnodes it owns in any position.
     pub owned_vnodes: u32,
-}
-
-/// What one node says of itself when another asks.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct NodeReport {
-    /// Its counters.
-    pub stats: NodeStats,
-    /// Requests of clients per second over the last seconds.
-    pub requests_per_second: f64,
-    /// The keys it coordinates most requests for, the hottest first.
-    pub hot_keys: Vec<HotKey>,
-}
-
-/// A key with many requests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HotKey {
-    /// The key.
-    pub key: Key,
-    /// Requests per second, estimated from a sample.
-    pub per_second: f64,
 }
 
 /// Who owns which keys and where they are: what a client needs to route by itself.

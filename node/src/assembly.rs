@@ -5,15 +5,19 @@ use crate::{
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
+        Door,
         grpc::GrpcDoor,
         resp::{RespCounters, RespDoor},
     },
-    info::{Gauges, NodeFacts},
+    info::{NodeFacts, Parts},
     limits,
-    listen::{BindError, Sockets},
-    metrics::Metrics,
+    listen::{BindError, Rest, Sockets},
+    metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
-    replica::{LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, VnodeStates, handshake::Identity},
+    replica::{
+        LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
+        handshake::Identity,
+    },
     ring::{LearnError, RingAgent, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
@@ -24,8 +28,12 @@ use shoal_membership::{
     gossip::{Gossip, GossipError, GossipEvent, GossipSettings},
 };
 use shoal_proto::types::{Key, NodeId, NodeState, Stamped, Vnode};
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{task::JoinHandle, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress have to be answered when the node stops.
@@ -140,6 +148,7 @@ impl Node {
             clock: Arc::new(HybridClock::default()),
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            reporter: OnceLock::new(),
             hints: hints.clone(),
         });
         let peers = Arc::new(Peers::new(
@@ -162,37 +171,42 @@ impl Node {
             },
         ));
         let resp_counters = Arc::new(RespCounters::default());
+        let http_connections = Arc::<Connections>::default();
 
         // Gossip first: if it cannot start, no door has been opened.
         let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
-        let info = Arc::new(NodeFacts {
+        let info = Arc::new(NodeFacts::new(Parts {
             cluster_name: config.cluster.clone(),
             cluster: cluster.clone(),
             local: local.clone(),
             peers: peers.clone(),
             hints: hints.clone(),
-            gauges: Gauges::new(&metrics),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
+            http: http_connections.clone(),
             gossip: gossip.counters(),
-            started: Instant::now(),
-        });
+        }));
+        let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
+        let _ = local.reporter.set(reporter);
 
         let settings = RingSettings { replicas: config.replicas, vnodes: config.vnodes };
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
-        let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics, rebuild_config);
+        let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics.clone(), rebuild_config);
         let workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
-        let grpc = GrpcDoor::new(coordinator.clone(), info.clone(), closing.clone());
-        let resp = RespDoor::new(coordinator.clone(), info.clone(), resp_counters, None);
-        let doors = sockets.open(replica, grpc, Arc::new(resp), coordinator.clone(), info.clone(), &closing);
+        let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
+        let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
+        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
+        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
+        let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,

@@ -99,6 +99,17 @@ pub const MARKER_LIFE: Duration = Duration::from_secs(3600);
 /// The part of a node's memory that is for markers alone.
 pub const MARKER_SHARE: f64 = 0.05;
 
+/// Keys whose requests are counted to find the hottest.
+pub const HOT_KEYS: usize = 128;
+/// Bytes of a key beyond which it is not among them.
+pub const HOT_KEY_BYTES: usize = 1_024;
+/// The hottest of them, as a node reports them.
+pub const HOT_KEYS_REPORTED: usize = 16;
+/// How long other nodes have to report.
+pub const REPORT_TIMEOUT: Duration = Duration::from_millis(300);
+/// How long their reports are good for: however many ask, nodes are not asked more often.
+pub const REPORT_LIFE: Duration = Duration::from_secs(1);
+
 /// Shards of the store at most.
 pub const STORE_SHARDS: u64 = 64;
 /// Bytes below which the store is not divided further.
@@ -114,6 +125,8 @@ const _: () =
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () =
+    assert!(HOT_KEYS_REPORTED <= HOT_KEYS && HOT_KEYS_REPORTED * (HOT_KEY_BYTES + 32) < PEER_BATCH_BYTES);
 const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);
 const _: () = assert!(HTTP_BUFFER_BYTES <= u32::MAX as usize, "taken in permits, many at once");
 const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize * 3 / 4);

@@ -6,12 +6,13 @@ use crate::frontend::{http, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
-    coordinator::Coordinator,
     frontend::{
+        Door,
         grpc::GrpcDoor,
         resp::{RespDoor, serve},
     },
     limits,
+    metrics::Connections,
     replica::ReplicaService,
 };
 use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
@@ -29,6 +30,12 @@ pub struct Sockets {
     grpc: TcpListener,
     #[cfg(madsim)]
     grpc: SocketAddr,
+}
+
+/// What the HTTP door runs its requests by, and where it counts its connections.
+pub(crate) struct Rest {
+    pub(crate) door: Door,
+    pub(crate) connections: Arc<Connections>,
 }
 
 /// A door's address is taken or not this machine's.
@@ -72,7 +79,7 @@ impl Sockets {
         replica: ReplicaService,
         grpc: GrpcDoor,
         resp: Arc<RespDoor>,
-        coordinator: Arc<Coordinator>,
+        rest: Rest,
         info: Arc<dyn ClusterInfo>,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
@@ -96,12 +103,12 @@ impl Sockets {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let router = http::router(coordinator, info);
-            tasks.push(tokio::spawn(http::serve(self.http, router, shutdown.clone())));
+            let router = http::router(rest.door, info);
+            tasks.push(tokio::spawn(http::serve(self.http, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop((coordinator, info));
+            drop((rest.door, rest.connections, info));
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {

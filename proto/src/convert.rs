@@ -1,10 +1,11 @@
 //! The only mapping between the wire and the domain types. Encoding cannot fail; decoding names what was wrong.
 
 use crate::types::{
-    Ballot, Cause, Consistency, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord, Key, KeyTooLong,
-    Member, NodeId, NodeState, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState,
-    RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag,
-    Trust, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, Consistency, HotKey, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord, Key,
+    KeyTooLong, Member, NodeId, NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer,
+    RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote,
+    Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer,
+    WriterId,
 };
 use crate::wire::{kv::v1 as kv, replica::v1 as replica, ring::v1 as ring};
 
@@ -22,6 +23,9 @@ pub enum DecodeError {
         /// What it said.
         value: u64,
     },
+    /// A rate that is no number.
+    #[error("{0} is not a finite number")]
+    NotFinite(&'static str),
     /// The key is too long.
     #[error(transparent)]
     Key(#[from] KeyTooLong),
@@ -42,6 +46,10 @@ pub enum DecodeError {
 fn narrow<T: TryFrom<u64>>(field: &'static str, value: impl Into<u64>) -> Result<T, DecodeError> {
     let value = value.into();
     T::try_from(value).map_err(|_| DecodeError::OutOfRange { field, value })
+}
+
+fn finite(field: &'static str, value: f64) -> Result<f64, DecodeError> {
+    if value.is_finite() { Ok(value) } else { Err(DecodeError::NotFinite(field)) }
 }
 
 fn phase(number: u32) -> Result<Phase, DecodeError> {
@@ -336,6 +344,7 @@ impl From<ReplicaOp> for replica::request::Op {
                 Self::RingLearn(replica::RingLearn { record: Some((*record).into()) })
             }
             ReplicaOp::RingFetch => Self::RingFetch(replica::RingFetch {}),
+            ReplicaOp::Report => Self::Report(replica::Report {}),
             ReplicaOp::Inspect { key } => Self::Inspect(replica::Inspect { key: key.into_bytes() }),
         }
     }
@@ -387,6 +396,7 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
                 Self::RingLearn(boxed_record(learn.record)?.ok_or(DecodeError::Missing("record"))?)
             }
             Op::RingFetch(replica::RingFetch {}) => Self::RingFetch,
+            Op::Report(replica::Report {}) => Self::Report,
             Op::Inspect(inspect) => Self::Inspect { key: Key::new(inspect.key)? },
         })
     }
@@ -447,6 +457,7 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
             ReplicaAnswer::RingState(record) => {
                 Self::RingState(replica::RingState { record: record_to_wire(record) })
             }
+            ReplicaAnswer::Report(report) => Self::Report((*report).into()),
             ReplicaAnswer::Inspection(inspection) => Self::Inspection(inspection.into()),
             ReplicaAnswer::Refused(refusal) => Self::Refusal(refusal.into()),
         }
@@ -492,8 +503,71 @@ impl TryFrom<replica::reply::Answer> for ReplicaAnswer {
             }
             Answer::RingVote(vote) => Self::RingVote(vote.try_into()?),
             Answer::RingState(state) => Self::RingState(boxed_record(state.record)?),
+            Answer::Report(report) => Self::Report(Box::new(report.try_into()?)),
             Answer::Inspection(inspection) => Self::Inspection(inspection.try_into()?),
             Answer::Refusal(refusal) => Self::Refused(refusal.try_into()?),
+        })
+    }
+}
+
+impl From<NodeReport> for replica::NodeReport {
+    fn from(report: NodeReport) -> Self {
+        let stats = report.stats;
+        let hot_keys = report.hot_keys.into_iter();
+        Self {
+            entries: stats.entries,
+            markers: stats.markers,
+            bytes: stats.bytes,
+            max_bytes: stats.max_bytes,
+            hits: stats.hits,
+            misses: stats.misses,
+            evictions: stats.evictions,
+            expirations: stats.expirations,
+            vnodes_owned: stats.vnodes_owned,
+            vnodes_ready: stats.vnodes_ready,
+            hints: stats.hints,
+            hint_bytes: stats.hint_bytes,
+            connections: stats.connections,
+            commands: stats.commands,
+            requests: stats.requests,
+            uptime_ms: stats.uptime_ms,
+            requests_per_second: report.requests_per_second,
+            hot_keys: hot_keys
+                .map(|hot| replica::HotKey { key: hot.key.into_bytes(), per_second: hot.per_second })
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<replica::NodeReport> for NodeReport {
+    type Error = DecodeError;
+
+    fn try_from(report: replica::NodeReport) -> Result<Self, DecodeError> {
+        let hot_keys = report.hot_keys.into_iter().map(|hot| {
+            let per_second = finite("requests per second of a hot key", hot.per_second)?;
+            Ok(HotKey { key: Key::new(hot.key)?, per_second })
+        });
+        Ok(Self {
+            stats: NodeStats {
+                entries: report.entries,
+                markers: report.markers,
+                bytes: report.bytes,
+                max_bytes: report.max_bytes,
+                hits: report.hits,
+                misses: report.misses,
+                evictions: report.evictions,
+                expirations: report.expirations,
+                vnodes_owned: report.vnodes_owned,
+                vnodes_ready: report.vnodes_ready,
+                hints: report.hints,
+                hint_bytes: report.hint_bytes,
+                connections: report.connections,
+                commands: report.commands,
+                requests: report.requests,
+                uptime_ms: report.uptime_ms,
+            },
+            requests_per_second: finite("requests per second", report.requests_per_second)?,
+            hot_keys: hot_keys.collect::<Result<_, DecodeError>>()?,
         })
     }
 }

@@ -94,8 +94,8 @@ pub struct Operation {
     pub client: u16,
     /// The client's how manyth call it was.
     pub sequence: u32,
-    /// The node it called.
-    pub via: usize,
+    /// The node it called; `None` when the client chose by itself, perhaps several.
+    pub via: Option<usize>,
     /// On which key.
     pub key: KeyId,
     /// For what.
@@ -171,7 +171,9 @@ impl Operation {
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { client, sequence, via, key, level, start, end, .. } = self;
-        write!(f, "[{start} {end}] {client}/{sequence} via node {via} {level} ")?;
+        write!(f, "[{start} {end}] {client}/{sequence} ")?;
+        via.map_or(Ok(()), |node| write!(f, "via node {node} "))?;
+        write!(f, "{level} ")?;
         match self.action {
             Action::Read => write!(f, "read {key}")?,
             Action::Write { ttl: None } => write!(f, "write {key}")?,
@@ -264,9 +266,11 @@ impl History {
                     (_, Answer::Acknowledged { expires_at, .. }) => {
                         expires_at.is_some_and(|at| at <= fastest)
                     }
-                    // Whoever coordinated it may have had the slowest clock.
+                    // Whoever coordinated it may have had the slowest clock. A client that routes by itself says when
+                    // the value expires, by a reading that may have been on its way for as long as connecting takes.
                     (Action::Write { ttl: Some(ttl) }, _) => {
-                        operation.start.plus(ttl) <= by.plus(self.clock_bound * 2)
+                        let age = if operation.via.is_none() { self.call_timeout } else { Duration::ZERO };
+                        operation.start.plus(ttl) <= by.plus(self.clock_bound * 2 + age)
                     }
                     _ => false,
                 };

@@ -42,6 +42,18 @@ impl FromStr for Profile {
     }
 }
 
+/// How clients reach the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Through one node at a time, which the harness chooses; nothing is repeated.
+    Contact,
+    /// As the client chooses, with retries.
+    Routed,
+    /// The same, and reads that take long ask a second node.
+    Hedged,
+}
+
 /// What kinds of calls there are, in percent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mix {
@@ -74,6 +86,8 @@ pub struct Options {
     pub vnodes: u16,
     /// Clients.
     pub clients: u16,
+    /// How they reach the cluster.
+    pub access: Access,
     /// Calls of all clients together.
     pub operations: u32,
     /// Keys they are spread over.
@@ -114,6 +128,11 @@ impl Options {
     #[must_use]
     pub fn draw(seed: u64, profile: Profile) -> Self {
         let mut rng = stream(seed, "options");
+        let access = match stream(seed, "access").random_range(0..4) {
+            0 => Access::Routed,
+            1 => Access::Hedged,
+            _ => Access::Contact,
+        };
         let ci = profile == Profile::Ci;
         let nodes = if ci { 5 } else { rng.random_range(3..=7) };
         let replicas = if !ci && nodes >= 5 && rng.random_ratio(1, 4) { 5 } else { 3 };
@@ -127,6 +146,7 @@ impl Options {
             replicas,
             vnodes: 1 << rng.random_range(3..=6),
             clients,
+            access,
             operations,
             keys: rng.random_range(4..=16),
             mix: Mix {
@@ -211,6 +231,15 @@ mod tests {
                     serde_json::to_string(&options).unwrap()
                 );
             }
+        }
+    }
+
+    #[test]
+    fn every_way_to_reach_the_cluster_is_drawn_by_some_seed_of_a_short_list() {
+        let drawn: Vec<Access> = (1..=40).map(|seed| Options::draw(seed, Profile::Ci).access).collect();
+        for access in [Access::Contact, Access::Routed, Access::Hedged] {
+            let share = drawn.iter().filter(|drawn| **drawn == access).count();
+            assert!(share >= 5, "{access:?} in {share} of 40");
         }
     }
 

@@ -1,10 +1,10 @@
-//! The joint with the client crate: one connection, answers in the history's words.
+//! The joint with the client crate: one client, answers in the history's words.
 
 use crate::{
     content::{self, WriteId},
     history::{Action, Answer},
 };
-use shoal_client::{CallOptions, Client, ClientConfig, ClientError};
+use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Routing};
 use shoal_proto::types::{Consistency, Tag};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -24,11 +24,11 @@ pub(crate) struct Call {
     pub(crate) level: Consistency,
 }
 
-/// A connection to one node.
+/// A client that is connected.
 pub(crate) struct Session {
     client: Client,
-    /// The node's number.
-    pub(crate) node: usize,
+    /// The number of the node all its calls go to; `None` when it chooses by itself.
+    pub(crate) node: Option<usize>,
     call_timeout: Duration,
 }
 
@@ -39,9 +39,21 @@ impl Session {
         address: String,
         call_timeout: Duration,
     ) -> Result<Self, ClientError> {
-        let config = ClientConfig { timeout: call_timeout, connect_timeout: call_timeout };
+        let config = ClientConfig { routing: Routing::Contact, ..config(call_timeout, 0) };
         let client = Client::connect(&[address], config).await?;
-        Ok(Self { client, node, call_timeout })
+        Ok(Self { client, node: Some(node), call_timeout })
+    }
+
+    /// Connects a client that routes by itself. All its randomness is drawn from `seed`.
+    pub(crate) async fn route(
+        addresses: &[String],
+        call_timeout: Duration,
+        hedge_after: Option<Duration>,
+        seed: u64,
+    ) -> Result<Self, ClientError> {
+        let config = ClientConfig { hedge_after, ..config(call_timeout, seed) };
+        let client = Client::connect(addresses, config).await?;
+        Ok(Self { client, node: None, call_timeout })
     }
 
     /// Makes a call.
@@ -79,6 +91,15 @@ impl Session {
             }
             Action::Delete => acknowledged(self.client.delete(key, &options).await?.outcome)?,
         })
+    }
+}
+
+fn config(call_timeout: Duration, seed: u64) -> ClientConfig {
+    ClientConfig {
+        timeout: call_timeout,
+        connect_timeout: call_timeout,
+        seed: Some(seed),
+        ..ClientConfig::default()
     }
 }
 

@@ -5,12 +5,16 @@ use crate::{
     content::{KeyId, WriteId},
     history::{Action, Answer, Operation, SimTime},
     journal::Journal,
-    options::Options,
+    options::{Access, Options},
     session::{Call, Session},
 };
 use futures::future::join_all;
 use madsim::{runtime::Handle, task::JoinHandle};
-use rand::{RngExt, rngs::StdRng, seq::IndexedRandom};
+use rand::{
+    RngExt,
+    rngs::StdRng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use shoal_proto::types::Consistency;
 use std::{
     net::Ipv4Addr,
@@ -74,7 +78,7 @@ pub(crate) async fn pressed(world: &World) {
 /// Starts all clients. Each returns once the calls of the run are used up.
 pub(crate) fn start(world: &World) -> Vec<JoinHandle<()>> {
     let start = |number| {
-        let client = Client::new(number, world.clone());
+        let client = Client { access: world.options.access, ..Client::new(number, world.clone()) };
         machine(number).spawn(async move { client.work().await })
     };
     (0..world.options.clients).map(start).collect()
@@ -138,6 +142,7 @@ fn machine(client: u16) -> madsim::runtime::NodeHandle {
 struct Client {
     number: u16,
     sequence: u32,
+    access: Access,
     session: Option<Session>,
     rng: StdRng,
     world: World,
@@ -146,7 +151,7 @@ struct Client {
 impl Client {
     fn new(number: u16, world: World) -> Self {
         let rng = world.options.stream(&format!("client {number}"));
-        Self { number, sequence: 0, session: None, rng, world }
+        Self { number, sequence: 0, access: Access::Contact, session: None, rng, world }
     }
 
     async fn work(mut self) {
@@ -156,7 +161,8 @@ impl Client {
             let node = self.choose_node();
             let (key, action, level, size) = self.draw();
             let operation = self.perform(node, key, action, level, size).await;
-            if operation.reached().is_none() || self.rng.random_ratio(WANDER_PERCENT, 100) {
+            let is_bound = self.access == Access::Contact;
+            if (is_bound && operation.reached().is_none()) || self.rng.random_ratio(WANDER_PERCENT, 100) {
                 self.session = None;
             }
         }
@@ -175,7 +181,7 @@ impl Client {
 
     /// The node it is connected to, or any that is up.
     fn choose_node(&mut self) -> usize {
-        let connected = self.session.as_ref().map(|session| session.node);
+        let connected = self.session.as_ref().and_then(|session| session.node);
         connected.or_else(|| self.world.cluster.up().choose(&mut self.rng).copied()).unwrap_or(0)
     }
 
@@ -220,7 +226,7 @@ impl Client {
             (Ok(()), Some(session)) => {
                 (session.node, session.call(&Call { action, write, size, level }).await)
             }
-            (Err(error), _) => (node, Answer::Failed { maybe: false, error }),
+            (Err(error), _) => (Some(node), Answer::Failed { maybe: false, error }),
             (Ok(()), None) => unreachable!("connecting leaves a session"),
         };
         self.record(write, via, action, level, start, answer)
@@ -228,8 +234,11 @@ impl Client {
 
     /// Connects to `node`, or to another one that is up if that fails.
     async fn connect(&mut self, node: usize) -> Result<(), String> {
-        if self.session.as_ref().is_some_and(|session| session.node == node) {
+        if self.session.as_ref().is_some_and(|session| session.node.is_none_or(|at| at == node)) {
             return Ok(());
+        }
+        if self.access != Access::Contact {
+            return self.connect_routed().await;
         }
         let mut target = node;
         let mut last_error = String::new();
@@ -247,10 +256,23 @@ impl Client {
         Err(last_error)
     }
 
+    /// Makes a client that knows all nodes, and asks them in an order of its own.
+    async fn connect_routed(&mut self) -> Result<(), String> {
+        let Options { request_timeout, read_patience, .. } = *self.world.options;
+        let cluster = &self.world.cluster;
+        let mut addresses: Vec<String> =
+            (0..cluster.size()).map(|node| cluster.client_address(node)).collect();
+        addresses.shuffle(&mut self.rng);
+        let hedge_after = (self.access == Access::Hedged).then_some(read_patience);
+        let session = Session::route(&addresses, request_timeout, hedge_after, self.rng.random()).await;
+        self.session = Some(session.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
     fn record(
         &self,
         write: WriteId,
-        via: usize,
+        via: Option<usize>,
         action: Action,
         level: Consistency,
         start: SimTime,

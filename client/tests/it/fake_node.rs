@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use futures::StreamExt;
-use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Key, Value};
+use futures::stream::{self, BoxStream};
+use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Key, Routing, Value};
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
 use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
 use shoal_proto::wire::kv::v1 as kv;
@@ -13,7 +14,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -30,20 +31,42 @@ pub(crate) const REFUSED: &str = "refused";
 /// Long enough for anything that is going to happen.
 pub(crate) const LONG: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct FakeNode {
     pub(crate) address: String,
     seen: Arc<Mutex<Seen>>,
     resume: Arc<Notify>,
     down: CancellationToken,
+    mood: Arc<Mutex<Mood>>,
+    /// What it says when asked for the topology; that it does not know the question if there is none.
+    told: watch::Sender<Option<kv::TopologyResponse>>,
+}
+
+/// What a node does with every operation.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Mood {
+    /// What is asked.
+    #[default]
+    Willing,
+    /// Never answers.
+    Silent,
+    /// Ends the stream.
+    HangsUp,
+    /// Answers with this failure, and whether the operation may take effect.
+    Fails(kv::failure::Kind, bool),
+    /// Takes no tags.
+    RefusesTags,
 }
 
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) values: BTreeMap<Bytes, Bytes>,
+    /// What is left of the time to live of every value, in milliseconds; 0 is forever.
+    pub(crate) ttl_ms: u64,
     /// The operations of every message, in order.
     pub(crate) messages: Vec<Vec<Op>>,
     pub(crate) streams: usize,
+    pub(crate) topology_streams: usize,
 }
 
 impl FakeNode {
@@ -52,9 +75,26 @@ impl FakeNode {
         static HOSTS: AtomicU8 = AtomicU8::new(1);
         let host = [127, 7, 3, HOSTS.fetch_add(1, Ordering::SeqCst)];
         let free = TcpListener::bind(SocketAddr::from((host, 0))).unwrap().local_addr().unwrap();
-        let node = Self { address: free.to_string(), ..Self::default() };
+        let node = Self {
+            address: free.to_string(),
+            seen: Arc::default(),
+            resume: Arc::default(),
+            down: CancellationToken::new(),
+            mood: Arc::default(),
+            told: watch::Sender::new(None),
+        };
         node.clone().serve().await;
         node
+    }
+
+    /// Changes what it does with operations from now on.
+    pub(crate) fn feel(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// Says this of the topology from now on, to those who ask and to those who have asked.
+    pub(crate) fn tell(&self, told: kv::TopologyResponse) {
+        self.told.send_replace(Some(told));
     }
 
     /// Starts the node again after [`FakeNode::stop`], as it was.
@@ -81,7 +121,7 @@ impl FakeNode {
     pub(crate) async fn connect(&self) -> Result<Client, ClientError> {
         Client::connect(
             std::slice::from_ref(&self.address),
-            ClientConfig { timeout: LONG, ..Default::default() },
+            ClientConfig { timeout: LONG, routing: Routing::Contact, ..Default::default() },
         )
         .await
     }
@@ -99,6 +139,10 @@ impl FakeNode {
         look(&self.seen.lock().unwrap())
     }
 
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Seen)) {
+        change(&mut self.seen.lock().unwrap());
+    }
+
     async fn converse(self, mut requests: Streaming<kv::PipelineRequest>, replies: mpsc::Sender<Reply>) {
         while let Some(Ok(message)) = requests.next().await {
             let operations: Vec<_> = message.operations.iter().filter_map(|o| o.op.clone()).collect();
@@ -106,6 +150,20 @@ impl FakeNode {
             let mut results = Vec::new();
             for operation in message.operations {
                 let op = operation.op.unwrap();
+                let mood = *self.mood.lock().unwrap();
+                let failure = match mood {
+                    Mood::Willing => None,
+                    Mood::Silent => continue,
+                    Mood::HangsUp => return,
+                    Mood::Fails(kind, maybe) => Some((kind, maybe)),
+                    Mood::RefusesTags => (tag(&op) != 0).then_some((kv::failure::Kind::TagAhead, false)),
+                };
+                if let Some((kind, maybe)) = failure {
+                    let failure = kv::Failure { kind: kind.into(), message: format!("{mood:?}"), maybe };
+                    let result = Some(Answer::Failure(failure));
+                    results.push(kv::OperationResult { id: operation.id, result });
+                    continue;
+                }
                 match std::str::from_utf8(key(&op)).unwrap_or_default() {
                     HANG_UP => return,
                     IGNORED => continue,
@@ -115,7 +173,8 @@ impl FakeNode {
                 let result = self.seen.lock().unwrap().apply(op);
                 results.push(kv::OperationResult { id: operation.id, result: Some(result) });
             }
-            if replies.send(Ok(kv::PipelineResponse { results, clock_ms: 0 })).await.is_err() {
+            let clock_ms = self.told.borrow().as_ref().map_or(0, |told| told.clock_ms);
+            if replies.send(Ok(kv::PipelineResponse { results, clock_ms })).await.is_err() {
                 return;
             }
         }
@@ -129,7 +188,9 @@ impl Seen {
             return Answer::Failure(kv::Failure { kind, message: "refused as asked".into(), maybe: false });
         }
         let reached = kv::Consistency::Quorum.into();
-        let outcome = Some(kv::Outcome { reached, asked: 3, answered: 2, ..Default::default() });
+        let (expires_at, ttl_ms) = (self.ttl_ms, self.ttl_ms);
+        let outcome =
+            Some(kv::Outcome { reached, asked: 3, answered: 2, expires_at, ttl_ms, ..Default::default() });
         match op {
             Op::Get(get) => {
                 Answer::Get(kv::GetResponse { value: self.values.get(&get.key).cloned(), outcome })
@@ -150,6 +211,15 @@ impl Seen {
     }
 }
 
+/// The client's tag, if it made one.
+pub(crate) fn tag(op: &Op) -> u64 {
+    match op {
+        Op::Set(set) => set.tag,
+        Op::Delete(delete) => delete.tag,
+        Op::Get(_) | Op::Expire(_) => 0,
+    }
+}
+
 fn key(op: &Op) -> &[u8] {
     match op {
         Op::Get(get) => &get.key,
@@ -164,7 +234,7 @@ type Reply = Result<kv::PipelineResponse, Status>;
 #[tonic::async_trait]
 impl Kv for FakeNode {
     type PipelineStream = ReceiverStream<Reply>;
-    type TopologyStream = ReceiverStream<Result<kv::TopologyResponse, Status>>;
+    type TopologyStream = BoxStream<'static, Result<kv::TopologyResponse, Status>>;
 
     async fn get(&self, _: Request<kv::GetRequest>) -> Result<Response<kv::GetResponse>, Status> {
         Err(Status::unimplemented("only pipelines"))
@@ -207,7 +277,18 @@ impl Kv for FakeNode {
         &self,
         _: Request<kv::TopologyRequest>,
     ) -> Result<Response<Self::TopologyStream>, Status> {
-        Err(Status::unimplemented("only pipelines"))
+        if self.told.borrow().is_none() {
+            return Err(Status::unimplemented("only pipelines"));
+        }
+        self.seen.lock().unwrap().topology_streams += 1;
+        let mut told = self.told.subscribe();
+        told.mark_changed();
+        let changes = stream::unfold(told, async |mut told| {
+            told.changed().await.ok()?;
+            let now = told.borrow_and_update().clone();
+            now.map(|now| (Ok(now), told))
+        });
+        Ok(Response::new(changes.take_until(self.down.clone().cancelled_owned()).boxed()))
     }
 
     async fn pipeline(

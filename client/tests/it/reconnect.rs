@@ -1,8 +1,8 @@
 use crate::fake_node::{DEFAULTS, FakeNode, HANG_UP, IGNORED, LONG, k, v};
-use shoal_client::{Client, ClientConfig, ClientError};
+use shoal_client::{Client, ClientConfig, ClientError, Routing};
 
 fn config() -> ClientConfig {
-    ClientConfig { timeout: LONG, ..ClientConfig::default() }
+    ClientConfig { timeout: LONG, routing: Routing::Contact, ..ClientConfig::default() }
 }
 
 #[tokio::test]

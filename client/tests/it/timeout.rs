@@ -1,6 +1,6 @@
 use crate::fake_node::{DEFAULTS, FakeNode, IGNORED, LONG, PAUSE, k, v, within};
 use futures::future::join_all;
-use shoal_client::{Client, ClientConfig, ClientError, Key};
+use shoal_client::{Client, ClientConfig, ClientError, Key, Routing};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -47,8 +47,8 @@ async fn a_write_that_was_never_sent_did_not_take_effect() {
 async fn a_node_that_falls_silent_is_left() {
     let (silent, other) = (FakeNode::start().await, FakeNode::start().await);
     let addresses = [silent.address.clone(), other.address.clone()];
-    let client =
-        Client::connect(&addresses, ClientConfig { timeout: SHORT, ..Default::default() }).await.unwrap();
+    let config = ClientConfig { timeout: SHORT, routing: Routing::Contact, ..Default::default() };
+    let client = Client::connect(&addresses, config).await.unwrap();
     let begin = Instant::now();
     while client.get(k(PAUSE), &DEFAULTS).await.is_err() {
         other.resume();

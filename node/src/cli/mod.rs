@@ -4,6 +4,7 @@ mod bench;
 mod check_config;
 mod dev;
 mod explain;
+mod hot_keys;
 mod key_argument;
 mod key_commands;
 mod mget;
@@ -59,6 +60,9 @@ enum Command {
     Status(status::Status),
     /// Show which node owns how much of the keys
     Ring(ring::Ring),
+    /// Show the keys with the most requests
+    #[command(name = "hotkeys")]
+    HotKeys(hot_keys::HotKeys),
     /// Replay a trace of requests and measure the answers
     Bench(bench::Bench),
     /// Check the settings of a node and show what it would run with
@@ -88,6 +92,7 @@ impl Cli {
             Command::Explain(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Ring(command) => command.run().await,
+            Command::HotKeys(command) => command.run().await,
             Command::Bench(command) => command.run().await,
             Command::CheckConfig(command) => command.run(),
         }

@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring, Tag,
-    Touched, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring,
+    Routing, Tag, Touched, Value,
 };
 use std::time::Duration;
 
@@ -41,7 +41,8 @@ impl Remote {
     /// # Errors
     /// When none does; tells why of each.
     pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
-        let config = ClientConfig { timeout: PATIENCE, ..ClientConfig::default() };
+        // Whoever names a node wants that one to answer, and may not reach the others.
+        let config = ClientConfig { timeout: PATIENCE, routing: Routing::Contact, ..ClientConfig::default() };
         let client = Client::connect(nodes, config).await.context(UNREACHED)?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }

@@ -1,7 +1,7 @@
 use super::{key_commands::Target, output, remote::Remote, settings::ByteSize};
 use clap::Args;
 use serde::Serialize;
-use shoal_client::{LocalStatus, NodeStatus};
+use shoal_client::{LocalStatus, NodeReport, NodeStatus};
 use std::process::ExitCode;
 
 /// `shoal status`.
@@ -12,7 +12,7 @@ pub(crate) struct Status {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct Cluster<'a> {
     cluster: &'a str,
     cluster_id: String,
     epoch: u64,
@@ -20,12 +20,12 @@ struct Report<'a> {
     vnodes: u32,
     replicas: u32,
     answered_by: &'a str,
-    nodes: Vec<NodeReport<'a>>,
+    nodes: Vec<Node<'a>>,
     local: LocalReport,
 }
 
 #[derive(Serialize)]
-struct NodeReport<'a> {
+struct Node<'a> {
     node_id: &'a str,
     generation: u64,
     state: &'static str,
@@ -36,6 +36,30 @@ struct NodeReport<'a> {
     http: &'a str,
     grpc: &'a str,
     gossip: &'a str,
+    /// Absent when the node did not tell in time.
+    report: Option<Report>,
+}
+
+/// What a node says of itself.
+#[derive(Serialize)]
+struct Report {
+    requests_per_second: f64,
+    requests: u64,
+    hits: u64,
+    misses: u64,
+    hit_ratio: Option<f64>,
+    entries: u64,
+    markers: u64,
+    bytes: u64,
+    max_bytes: u64,
+    evictions: u64,
+    expirations: u64,
+    vnodes_owned: u32,
+    vnodes_ready: u32,
+    hints: u64,
+    hint_bytes: u64,
+    connections: u64,
+    uptime_ms: u64,
 }
 
 /// The answering node's own share.
@@ -56,17 +80,17 @@ struct LocalReport {
 impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let status = Remote::connect(&self.target.node, None).await?.status().await?;
-        let report = Report::from(&status);
+        let cluster = Cluster::from(&status);
         if self.target.json {
-            output::json(&report)?
+            output::json(&cluster)?
         } else {
-            report.print()?
+            cluster.print()?
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-impl<'a> From<&'a shoal_client::Status> for Report<'a> {
+impl<'a> From<&'a shoal_client::Status> for Cluster<'a> {
     fn from(status: &'a shoal_client::Status) -> Self {
         Self {
             cluster: &status.cluster,
@@ -76,13 +100,13 @@ impl<'a> From<&'a shoal_client::Status> for Report<'a> {
             vnodes: status.vnodes,
             replicas: status.replicas,
             answered_by: status.node_id.as_str(),
-            nodes: status.nodes.iter().map(NodeReport::from).collect(),
+            nodes: status.nodes.iter().map(Node::from).collect(),
             local: status.local.into(),
         }
     }
 }
 
-impl<'a> From<&'a NodeStatus> for NodeReport<'a> {
+impl<'a> From<&'a NodeStatus> for Node<'a> {
     fn from(node: &'a NodeStatus) -> Self {
         Self {
             node_id: node.node_id.as_str(),
@@ -99,20 +123,45 @@ impl<'a> From<&'a NodeStatus> for NodeReport<'a> {
             http: &node.http_address,
             grpc: &node.grpc_address,
             gossip: &node.gossip_address,
+            report: node.report.as_ref().map(Report::from),
+        }
+    }
+}
+
+impl From<&NodeReport> for Report {
+    fn from(report: &NodeReport) -> Self {
+        let stats = &report.stats;
+        Self {
+            requests_per_second: report.requests_per_second,
+            requests: stats.requests,
+            hits: stats.hits,
+            misses: stats.misses,
+            hit_ratio: ratio(stats.hits, stats.misses),
+            entries: stats.entries,
+            markers: stats.markers,
+            bytes: stats.bytes,
+            max_bytes: stats.max_bytes,
+            evictions: stats.evictions,
+            expirations: stats.expirations,
+            vnodes_owned: stats.vnodes_owned,
+            vnodes_ready: stats.vnodes_ready,
+            hints: stats.hints,
+            hint_bytes: stats.hint_bytes,
+            connections: stats.connections,
+            uptime_ms: stats.uptime_ms,
         }
     }
 }
 
 impl From<LocalStatus> for LocalReport {
     fn from(local: LocalStatus) -> Self {
-        let reads = local.hits + local.misses;
         Self {
             entries: local.entries,
             bytes: local.bytes,
             max_bytes: local.max_bytes,
             hits: local.hits,
             misses: local.misses,
-            hit_ratio: (reads > 0).then(|| local.hits as f64 / reads as f64),
+            hit_ratio: ratio(local.hits, local.misses),
             vnodes_owned: local.vnodes_owned,
             vnodes_ready: local.vnodes_ready,
             hints: local.hints,
@@ -121,11 +170,23 @@ impl From<LocalStatus> for LocalReport {
     }
 }
 
-impl Report<'_> {
+impl Cluster<'_> {
     fn print(&self) -> anyhow::Result<()> {
         output::line(self.summary())?;
-        let headings = ["node", "state", "role", "zone", "vnodes", "RESP", "HTTP", "gRPC", "generation"];
-        output::table(&headings, &self.nodes.iter().map(NodeReport::row).collect::<Vec<_>>())
+        let headings = [
+            "node",
+            "state",
+            "role",
+            "zone",
+            "requests/s",
+            "hits",
+            "entries",
+            "memory",
+            "hints",
+            "vnodes",
+            "RESP",
+        ];
+        output::table(&headings, &self.nodes.iter().map(Node::row).collect::<Vec<_>>())
     }
 
     fn summary(&self) -> String {
@@ -138,7 +199,7 @@ impl Report<'_> {
             ),
         };
         let hits =
-            local.hit_ratio.map_or_else(|| "no reads".into(), |ratio| format!("{:.1} % hits", 100.0 * ratio));
+            local.hit_ratio.map_or_else(|| "no reads".into(), |ratio| format!("{} hits", percent(ratio)));
         format!(
             "cluster {}: {ring}\nnode {}: {} entries, {} of {}, {hits}, {} of {} vnodes ready, {} hints",
             self.cluster,
@@ -153,15 +214,37 @@ impl Report<'_> {
     }
 }
 
-impl NodeReport<'_> {
+impl Node<'_> {
+    /// What a node did not tell is left blank.
     fn row(&self) -> Vec<String> {
-        let cells = [self.node_id, self.state, self.role, self.zone];
-        let mut row: Vec<String> = cells.into_iter().map(str::to_owned).collect();
-        row.push(self.owned_vnodes.to_string());
-        row.extend([self.resp, self.http, self.grpc].map(str::to_owned));
-        row.push(self.generation.to_string());
-        row
+        let told = |tell: fn(&Report) -> String| self.report.as_ref().map_or_else(|| "-".into(), tell);
+        let vnodes = self.report.as_ref().map_or_else(
+            || self.owned_vnodes.to_string(),
+            |report| format!("{}/{}", report.vnodes_ready, report.vnodes_owned),
+        );
+        vec![
+            self.node_id.to_owned(),
+            self.state.to_owned(),
+            self.role.to_owned(),
+            self.zone.to_owned(),
+            told(|report| format!("{:.0}", report.requests_per_second)),
+            told(|report| report.hit_ratio.map_or_else(|| "-".into(), percent)),
+            told(|report| report.entries.to_string()),
+            told(|report| format!("{} of {}", about(report.bytes), ByteSize(report.max_bytes))),
+            told(|report| report.hints.to_string()),
+            vnodes,
+            self.resp.to_owned(),
+        ]
     }
+}
+
+fn ratio(hits: u64, misses: u64) -> Option<f64> {
+    let reads = hits + misses;
+    (reads > 0).then(|| hits as f64 / reads as f64)
+}
+
+fn percent(ratio: f64) -> String {
+    format!("{:.1} %", 100.0 * ratio)
 }
 
 /// A number of bytes for people, to a tenth of a unit.
@@ -172,7 +255,7 @@ fn about(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use shoal_client::{NodeId, Phase, Status};
+    use shoal_client::{NodeId, NodeStats, Phase, Status};
 
     fn node(live: bool, ready: bool, member: bool) -> NodeStatus {
         NodeStatus {
@@ -187,15 +270,40 @@ mod tests {
             http_address: "h:2".into(),
             grpc_address: "h:3".into(),
             gossip_address: "h:4".into(),
+            report: None,
         }
     }
 
+    fn row(node: &NodeStatus) -> String {
+        Node::from(node).row().join(" | ")
+    }
+
     #[test]
-    fn a_report_tells_who_is_down_and_who_rebuilds() {
-        let row = |node| NodeReport::from(&node).row().join(" ");
-        assert_eq!(row(node(true, true, true)), "n1 up member a 7 h:1 h:2 h:3 1");
-        assert_eq!(row(node(true, false, true)), "n1 rebuilding member a 7 h:1 h:2 h:3 1");
-        assert_eq!(row(node(false, true, false)), "n1 down gateway a 7 h:1 h:2 h:3 1");
+    fn the_table_tells_who_is_down_and_who_rebuilds() {
+        assert_eq!(row(&node(true, true, true)), "n1 | up | member | a | - | - | - | - | - | 7 | h:1");
+        assert!(row(&node(true, false, true)).starts_with("n1 | rebuilding | member | a"));
+        assert!(row(&node(false, true, false)).starts_with("n1 | down | gateway | a"));
+    }
+
+    #[test]
+    fn the_table_tells_what_a_node_says_of_itself() {
+        let mut told = node(true, true, true);
+        let stats = NodeStats {
+            entries: 5,
+            bytes: 1536,
+            max_bytes: 1 << 30,
+            hits: 3,
+            misses: 1,
+            hints: 2,
+            vnodes_owned: 7,
+            vnodes_ready: 6,
+            ..NodeStats::default()
+        };
+        told.report = Some(NodeReport { stats, requests_per_second: 1234.5, hot_keys: Vec::new() });
+        let expected = "n1 | up | member | a | 1234 | 75.0 % | 5 | 1.50 KiB of 1GiB | 2 | 6/7 | h:1";
+        assert_eq!(row(&told), expected);
+        told.report = Some(NodeReport::default());
+        assert!(row(&told).contains("| 0 | - | 0 |"), "{}", row(&told));
     }
 
     #[test]
@@ -219,12 +327,12 @@ mod tests {
             nodes: Vec::new(),
             local: shares,
         };
-        let summary = Report::from(&status).summary();
+        let summary = Cluster::from(&status).summary();
         assert!(summary.contains("epoch 2 phase 3, 1024 vnodes x 3 replicas"), "{summary}");
         assert!(summary.contains("5 entries, 1.50 KiB of 1GiB, 75.0 % hits"), "{summary}");
         status.epoch = 0;
         status.local = LocalStatus::default();
-        let summary = Report::from(&status).summary();
+        let summary = Cluster::from(&status).summary();
         assert!(summary.contains("no ring yet") && summary.contains("no reads"), "{summary}");
     }
 }

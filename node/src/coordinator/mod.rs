@@ -22,7 +22,7 @@ pub use resolve::{Resolution, ValueMissing, resolve};
 
 use crate::{
     limits,
-    metrics::Metrics,
+    metrics::{Metrics, Operation},
     replica::{Replicas, Trust},
 };
 use read::ReadOutcome;
@@ -83,10 +83,20 @@ impl Coordinator {
         self.replicas.local.now()
     }
 
+    /// The level a request of this kind is served at: the one it chooses, or its default.
+    #[must_use]
+    pub fn level(&self, operation: Operation, options: &RequestOptions) -> Consistency {
+        options.consistency.unwrap_or(match operation {
+            Operation::Get => self.config.read_consistency,
+            Operation::Set | Operation::Expire => self.config.write_consistency,
+            Operation::Delete => Consistency::Quorum,
+        })
+    }
+
     /// Answers a read at once if this node can alone; `None` when others must be asked (use [`Coordinator::get`]).
     #[must_use]
     pub fn try_get(&self, key: &Key, options: &RequestOptions) -> Option<Result<GetReply, CoordinatorError>> {
-        let level = options.consistency.unwrap_or(self.config.read_consistency);
+        let level = self.level(Operation::Get, options);
         let view = self.cluster.view();
         let vnode = view.vnode_of(key.as_bytes())?;
         let replicas = view.owners(vnode).len();
@@ -98,7 +108,6 @@ impl Coordinator {
             // A miss asks one more owner.
             return None;
         }
-        self.metrics.reads.inc();
         let outcome = ReadOutcome { entry, asked: 1, answered: 1, repaired: false };
         Some(Ok(self.get_reply(outcome, level)))
     }
@@ -108,9 +117,8 @@ impl Coordinator {
     /// # Errors
     /// When the level is out of reach or its owners do not answer in time. A miss is no error.
     pub async fn get(&self, key: Key, options: &RequestOptions) -> Result<GetReply, CoordinatorError> {
-        self.metrics.reads.inc();
-        let level = options.consistency.unwrap_or(self.config.read_consistency);
-        let outcome = self.counted(self.read(&key, level, self.deadline(options)).await)?;
+        let level = self.level(Operation::Get, options);
+        let outcome = self.counted(level, self.read(&key, level, self.deadline(options)).await)?;
         Ok(self.get_reply(outcome, level))
     }
 
@@ -124,7 +132,7 @@ impl Coordinator {
         expiry: Expiry,
         options: &RequestOptions,
     ) -> Option<Result<SetReply, CoordinatorError>> {
-        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let level = self.level(Operation::Set, options);
         let view = self.cluster.view();
         let vnode = view.vnode_of(key.as_bytes())?;
         if expiry == Expiry::Keep
@@ -141,7 +149,6 @@ impl Coordinator {
                 .map(|outcome| (version, outcome)))
         });
         let written = written.transpose()?;
-        self.metrics.writes.inc();
         Some(
             written
                 .map(|(version, outcome)| SetReply { outcome: self.written(version, outcome, level, false) }),
@@ -160,16 +167,17 @@ impl Coordinator {
         expiry: Expiry,
         options: &RequestOptions,
     ) -> Result<SetReply, CoordinatorError> {
-        self.metrics.writes.inc();
-        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let level = self.level(Operation::Set, options);
         let deadline = self.deadline(options);
         let replaced = match expiry {
-            Expiry::Keep => self.counted(self.read(&key, level, deadline).await)?.entry.map(|e| e.version()),
+            Expiry::Keep => {
+                self.counted(level, self.read(&key, level, deadline).await)?.entry.map(|e| e.version())
+            }
             _ => None,
         };
         let tag = self.new_tag(&self.cluster.view(), options.tag)?;
         let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value);
-        let outcome = self.counted(self.write(&key, &entry, level, deadline).await)?;
+        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
         Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
     }
 
@@ -179,10 +187,9 @@ impl Coordinator {
     /// # Errors
     /// As [`Coordinator::set`].
     pub async fn delete(&self, key: Key, options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
-        self.metrics.writes.inc();
         let tag = self.new_tag(&self.cluster.view(), options.tag)?;
         let entry = Stamped::tombstone(tag);
-        let level = options.consistency.unwrap_or(Consistency::Quorum);
+        let level = self.level(Operation::Delete, options);
         let deadline = self.deadline(options);
         // Where ONE will do in the end, half of the time is kept for it.
         let left = deadline.saturating_duration_since(Instant::now());
@@ -197,7 +204,7 @@ impl Coordinator {
             result = self.write(&key, &entry, Consistency::One, deadline).await;
         }
         let reached = if degraded { Consistency::One } else { level };
-        let outcome = self.counted(result)?;
+        let outcome = self.counted(reached, result)?;
         let existed = outcome.was_live;
         Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
     }
@@ -213,10 +220,9 @@ impl Coordinator {
         expiry: Expiry,
         options: &RequestOptions,
     ) -> Result<ExistedReply, CoordinatorError> {
-        self.metrics.writes.inc();
-        let level = options.consistency.unwrap_or(self.config.write_consistency);
+        let level = self.level(Operation::Expire, options);
         let deadline = self.deadline(options);
-        let read = self.counted(self.read(&key, level, deadline).await)?;
+        let read = self.counted(level, self.read(&key, level, deadline).await)?;
         let found = read.entry.as_ref().map(Stamped::version);
         let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
             let existed = false;
@@ -228,7 +234,7 @@ impl Coordinator {
             )
         })?;
         let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = self.counted(self.write(&key, &entry, level, deadline).await)?;
+        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
         Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
     }
 
@@ -323,7 +329,7 @@ impl Coordinator {
         degraded: bool,
     ) -> Outcome {
         if outcome.superseded_by.is_some() {
-            self.metrics.superseded.inc();
+            self.metrics.superseded.inc(reached);
         }
         Outcome {
             tag: Some(version.tag),
@@ -361,10 +367,14 @@ impl Coordinator {
         expires_at.map(|at| at.saturating_since(self.now()))
     }
 
-    fn counted<T>(&self, result: Result<T, CoordinatorError>) -> Result<T, CoordinatorError> {
+    fn counted<T>(
+        &self,
+        level: Consistency,
+        result: Result<T, CoordinatorError>,
+    ) -> Result<T, CoordinatorError> {
         match &result {
-            Err(CoordinatorError::Unavailable { .. }) => drop(self.metrics.unavailable.inc()),
-            Err(CoordinatorError::Timeout { .. }) => drop(self.metrics.timeouts.inc()),
+            Err(CoordinatorError::Unavailable { .. }) => self.metrics.unavailable.inc(level),
+            Err(CoordinatorError::Timeout { .. }) => self.metrics.timeouts.inc(level),
             _ => {}
         }
         result

@@ -54,7 +54,7 @@ impl Coordinator {
             let mut attempt = ReadAttempt::new(self, view, plan, key, started, deadline);
             match attempt.run().await {
                 Attempt::Settled(result) => return result,
-                Attempt::Stale => drop(self.metrics.stale_restarts.inc()),
+                Attempt::Stale => self.metrics.stale_restarts.inc(level),
             }
         }
     }
@@ -255,7 +255,7 @@ impl<'a> ReadAttempt<'a> {
         match write.await {
             Attempt::Stale => Attempt::Stale,
             Attempt::Settled(Ok(_)) => {
-                self.coordinator.metrics.read_repairs.inc();
+                self.coordinator.metrics.read_repairs.inc(self.plan.level);
                 outcome.repaired = true;
                 Attempt::Settled(Ok(outcome))
             }

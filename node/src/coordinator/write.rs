@@ -66,7 +66,7 @@ impl Coordinator {
             );
             match attempt.await {
                 Attempt::Settled(result) => return result,
-                Attempt::Stale => drop(self.metrics.stale_restarts.inc()),
+                Attempt::Stale => self.metrics.stale_restarts.inc(level),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Many commands of one request.
 
-use super::{Reply, Translated, execute, try_execute};
-use crate::coordinator::{Coordinator, CoordinatorError};
+use super::{Door, Reply, Translated};
+use crate::coordinator::CoordinatorError;
 use crate::limits;
 use futures::stream::{self, StreamExt as _};
 
@@ -11,16 +11,19 @@ use futures::stream::{self, StreamExt as _};
 ///
 /// Commands on the same key keep no order.
 pub(in crate::frontend) async fn execute_all(
-    coordinator: &Coordinator,
+    door: &Door,
     commands: Vec<Translated>,
     value_bytes: usize,
 ) -> Vec<Result<Reply, CoordinatorError>> {
     let mut room = Room { left: value_bytes };
     let mut answers: Vec<Option<Result<Reply, CoordinatorError>>> = Vec::with_capacity(commands.len());
     let mut waiting = Vec::new();
+    let mut tally = door.tally();
     for (index, command) in commands.into_iter().enumerate() {
         let begun = match command {
-            Ok((command, options)) => try_execute(coordinator, command, &options).map_err(|c| (c, options)),
+            Ok((command, options)) => {
+                door.try_execute(command, &options, &mut tally).map_err(|command| (command, options))
+            }
             Err(error) => Ok(Err(error)),
         };
         match begun {
@@ -31,8 +34,8 @@ pub(in crate::frontend) async fn execute_all(
             }
         }
     }
-    let run =
-        |(index, command, options)| async move { (index, execute(coordinator, command, &options).await) };
+    door.conclude(&mut tally);
+    let run = |(index, command, options)| async move { (index, door.execute(command, &options).await) };
     let mut running = stream::iter(waiting).map(run).buffer_unordered(limits::BATCH_IN_FLIGHT);
     while let Some((index, answer)) = running.next().await {
         answers[index] = Some(room.admit(answer));

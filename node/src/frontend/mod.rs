@@ -2,6 +2,7 @@
 //! coordinator.
 
 mod batch;
+mod door;
 pub mod error_map;
 pub mod grpc;
 // The router stands on the real network stack.
@@ -12,11 +13,12 @@ pub mod resp;
 pub mod standard;
 
 pub(in crate::frontend) use batch::execute_all;
+pub use door::Door;
 
 use crate::coordinator::{
-    Coordinator, CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions,
-    SetReply,
+    CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions, SetReply,
 };
+use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
 
 /// A request in no particular protocol.
@@ -78,50 +80,21 @@ impl Command {
         }
     }
 
+    /// What it asks for of the data; `None` when it is a question about a key.
+    #[must_use]
+    pub fn operation(&self) -> Option<Operation> {
+        match self {
+            Self::Get(_) => Some(Operation::Get),
+            Self::Set(..) => Some(Operation::Set),
+            Self::Delete(_) => Some(Operation::Delete),
+            Self::Expire(..) => Some(Operation::Expire),
+            Self::Explain(_) => None,
+        }
+    }
+
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
         matches!(self, Self::Get(_) | Self::Explain(_))
-    }
-}
-
-/// Runs a command at once if this node can answer it alone; hands it back otherwise.
-///
-/// # Errors
-/// The command itself, to be given to [`execute`].
-pub fn try_execute(
-    coordinator: &Coordinator,
-    command: Command,
-    options: &RequestOptions,
-) -> Result<Result<Reply, CoordinatorError>, Command> {
-    let done = match &command {
-        Command::Get(key) => coordinator.try_get(key, options).map(|r| r.map(Reply::Value)),
-        Command::Set(key, value, expiry) => {
-            coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
-        }
-        Command::Delete(_) | Command::Expire(..) | Command::Explain(_) => None,
-    };
-    done.ok_or(command)
-}
-
-/// Runs a command over the owners of its key.
-///
-/// # Errors
-/// What the coordinator could not do.
-pub async fn execute(
-    coordinator: &Coordinator,
-    command: Command,
-    options: &RequestOptions,
-) -> Result<Reply, CoordinatorError> {
-    match command {
-        Command::Get(key) => coordinator.get(key, options).await.map(Reply::Value),
-        Command::Set(key, value, expiry) => {
-            coordinator.set(key, value, expiry, options).await.map(Reply::Stored)
-        }
-        Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Deleted),
-        Command::Expire(key, expiry) => coordinator.expire(key, expiry, options).await.map(Reply::Touched),
-        Command::Explain(key) => {
-            coordinator.explain(key, options).await.map(|explanation| Reply::Explained(Box::new(explanation)))
-        }
     }
 }

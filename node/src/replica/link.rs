@@ -1,6 +1,6 @@
 //! One long-lived stream to one peer: connects, proves itself, carries batches, and starts over when it breaks.
 
-use super::{Done, ReplicaError, ReplicaRequest, handshake::Identity};
+use super::{Done, LinkCounters, ReplicaError, ReplicaRequest, handshake::Identity};
 use crate::limits;
 use parking_lot::Mutex;
 use rand::{Rng, rngs::StdRng};
@@ -47,6 +47,7 @@ pub(super) struct Link {
     tells: bool,
     queue: mpsc::Sender<Queued>,
     outstanding: Arc<Outstanding>,
+    sent: Arc<LinkCounters>,
     up: AtomicBool,
     broken: Notify,
 }
@@ -89,6 +90,7 @@ impl Link {
         tells: bool,
         identity: Identity,
         cluster: Arc<Cluster>,
+        sent: Arc<LinkCounters>,
         rng: StdRng,
     ) -> (Arc<Self>, impl Future<Output = ()> + Send + 'static) {
         let (queue, requests) = mpsc::channel(limits::PEER_QUEUE);
@@ -97,6 +99,7 @@ impl Link {
             tells,
             queue,
             outstanding: Arc::default(),
+            sent,
             up: AtomicBool::new(false),
             broken: Notify::new(),
         });
@@ -133,6 +136,11 @@ impl Link {
     /// Whether the stream stands.
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    /// Operations that wait for an answer or for the wire.
+    pub(super) fn waiting(&self) -> usize {
+        self.outstanding.operations.load(Ordering::Relaxed)
     }
 
     fn tell(&self, cluster: &Cluster, reachable: bool) {
@@ -276,7 +284,7 @@ impl Driver {
             biased;
             () = broken => LinkError::Closed,
             error = receive(inbound, &link, cluster, in_flight, heard) => error,
-            error = transmit(&mut self.requests, outbound, in_flight) => error,
+            error = transmit(&mut self.requests, outbound, in_flight, &link.sent) => error,
             () = sweep(in_flight, heard, &link, cluster) => LinkError::Stalled,
         };
         self.link.up.store(false, Ordering::Release);
@@ -301,6 +309,7 @@ async fn transmit(
     requests: &mut mpsc::Receiver<Queued>,
     outbound: mpsc::Sender<LinkRequest>,
     in_flight: &Mutex<BTreeMap<u64, InFlight>>,
+    sent: &LinkCounters,
 ) -> LinkError {
     let mut id = 0u64;
     let mut queued = Vec::with_capacity(limits::PEER_BATCH_OPS);
@@ -316,19 +325,20 @@ async fn transmit(
             queued.reverse();
         }
         let Ok(permit) = outbound.reserve().await else { return LinkError::Closed };
-        let batch = next_batch(&mut queued, &mut id, in_flight);
+        let (batch, bytes) = next_batch(&mut queued, &mut id, in_flight);
         if !batch.requests.is_empty() {
+            sent.count_batch(batch.requests.len(), bytes);
             permit.send(LinkRequest { body: Some(link_request::Body::Batch(batch)) });
         }
     }
 }
 
-/// Moves requests from the end of `queued` into one message and into flight.
+/// Moves requests from the end of `queued` into one message and into flight; tells its payload, too.
 fn next_batch(
     queued: &mut Vec<Queued>,
     id: &mut u64,
     in_flight: &Mutex<BTreeMap<u64, InFlight>>,
-) -> wire::Batch {
+) -> (wire::Batch, usize) {
     let now = Instant::now();
     let mut batch = wire::Batch { requests: Vec::with_capacity(queued.len()) };
     let mut bytes = 0;
@@ -352,7 +362,7 @@ fn next_batch(
         });
         in_flight.insert(*id, InFlight { deadline, done, _slot });
     }
-    batch
+    (batch, bytes)
 }
 
 async fn receive(

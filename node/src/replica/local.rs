@@ -11,10 +11,16 @@ use crate::{
 };
 use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
 use shoal_proto::types::{
-    Cause, Inspection, Key, NodeId, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal,
+    Cause, Inspection, Key, NodeId, NodeReport, PullCursor, ReadAnswer, RebuildPage, RebuildStates, Refusal,
     ReplicaAnswer, ReplicaOp, Stamp, Stamped, Trust, UnixMillis, Version, Vnode, WriteAnswer,
 };
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+
+/// Who knows more of this node than its memory.
+pub trait Reporter: Send + Sync {
+    /// What the node says of itself.
+    fn report(&self) -> NodeReport;
+}
 
 /// The writes a node keeps for others. They lie with its coordinator, of which a replica knows no more than this.
 pub trait PendingHints: Send + Sync {
@@ -38,6 +44,8 @@ pub struct LocalReplica {
     pub ring: Arc<RingLedger>,
     /// What this node keeps for others.
     pub hints: Arc<dyn PendingHints>,
+    /// Asked by peers how the node is. It knows this replica, so it is not kept alive from here.
+    pub reporter: OnceLock<Weak<dyn Reporter>>,
 }
 
 impl LocalReplica {
@@ -94,6 +102,10 @@ impl LocalReplica {
             ReplicaOp::RingFetch => {
                 ReplicaAnswer::RingState(self.ring.record().map(|r| Box::new((*r).clone())))
             }
+            ReplicaOp::Report => match self.reporter.get().and_then(Weak::upgrade) {
+                Some(reporter) => ReplicaAnswer::Report(Box::new(reporter.report())),
+                None => refused(Refusal::Starting),
+            },
             ReplicaOp::Inspect { key } => match self.inspect(&key) {
                 Some(inspection) => ReplicaAnswer::Inspection(inspection),
                 None => refused(Refusal::Behind { epoch: 0, phase: 0 }),

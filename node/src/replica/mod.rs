@@ -3,6 +3,7 @@
 //! A coordinator hands an operation and a [`Done`] to [`Replicas::submit`] and never learns whether the copy is here or
 //! elsewhere. `local` serves operations over the store, `link` carries them to a peer, `server` receives them.
 
+mod counters;
 pub mod handshake;
 mod link;
 mod local;
@@ -11,7 +12,8 @@ mod server;
 pub mod stamp;
 mod vnodes;
 
-pub use local::{LocalReplica, PendingHints};
+pub use counters::{LinkCounters, LinkCounts};
+pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
 pub use server::ReplicaService;
 pub use vnodes::VnodeStates;

@@ -1,7 +1,7 @@
 //! The links to all peers.
 
 use super::{
-    ReplicaError, ReplicaRequest,
+    LinkCounters, LinkCounts, ReplicaError, ReplicaRequest,
     handshake::Identity,
     link::{Link, payload_bytes},
 };
@@ -42,6 +42,7 @@ pub struct Peers {
     cluster: Arc<Cluster>,
     identity: Identity,
     env: Env,
+    sent: Arc<LinkCounters>,
     shutdown: CancellationToken,
 }
 
@@ -49,7 +50,14 @@ impl Peers {
     /// No links yet; [`Peers::follow`] opens them.
     #[must_use]
     pub fn new(config: PeersConfig, cluster: Arc<Cluster>, env: Env, shutdown: CancellationToken) -> Self {
-        Self { lanes: RwLock::default(), cluster, identity: config.identity, env, shutdown }
+        Self {
+            lanes: RwLock::default(),
+            cluster,
+            identity: config.identity,
+            env,
+            sent: Arc::default(),
+            shutdown,
+        }
     }
 
     /// Opens and closes links as the view changes, until shutdown.
@@ -89,6 +97,18 @@ impl Peers {
         self.lanes.read().values().filter(|lanes| lanes.operations.is_up()).count()
     }
 
+    /// What was sent to all of them.
+    #[must_use]
+    pub fn sent(&self) -> LinkCounts {
+        self.sent.snapshot()
+    }
+
+    /// Operations that wait for an answer or for the wire.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lanes.read().values().map(|lanes| lanes.operations.waiting() + lanes.bulk.waiting()).sum()
+    }
+
     /// Drops every stream; each is opened again.
     pub fn break_streams(&self) {
         for lanes in self.lanes.read().values() {
@@ -120,6 +140,7 @@ impl Peers {
             lane == Lane::Operations,
             self.identity.clone(),
             self.cluster.clone(),
+            self.sent.clone(),
             rng,
         );
         tokio::spawn(async move {

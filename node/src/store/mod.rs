@@ -224,6 +224,17 @@ impl Store {
         stats
     }
 
+    /// Each shard's own numbers, in the order of the hashes.
+    #[must_use]
+    pub fn shard_stats(&self) -> Vec<StoreStats> {
+        let own = |shard: &Mutex<Shard>| {
+            let mut stats = StoreStats::default();
+            shard.lock().add_to(&mut stats);
+            stats
+        };
+        self.shards.iter().map(own).collect()
+    }
+
     fn hash(&self, key: &Key) -> u64 {
         xxh3_64_with_seed(key.as_bytes(), self.seed)
     }

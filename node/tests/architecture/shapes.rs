@@ -12,7 +12,7 @@ const SIMULATED: &[&str] = &[
     "sim/",
 ];
 /// Where a build with deliberate bugs may differ from a sound one.
-const MUTANTS: &str = "node/src/mutant.rs";
+const MUTANTS: &[&str] = &["client/src/mutant.rs", "node/src/mutant.rs"];
 /// Tests that another test runs, in a process of its own.
 const RUN_BY_ANOTHER: &[&str] = &["membership/src/gossip/tests/simulated.rs"];
 
@@ -36,8 +36,8 @@ pub(crate) fn faults(file: &str, text: &str) -> Vec<String> {
                     if *name == "madsim" && !starts(file, SIMULATED) {
                         fault("only sockets and gossip's runtime may tell a simulated build from a real one");
                     }
-                    if *name == "shoal_mutants" && file != MUTANTS {
-                        fault("only the one switch may tell a build with deliberate bugs from a sound one");
+                    if *name == "shoal_mutants" && !MUTANTS.contains(&file) {
+                        fault("only the switches may tell a build with deliberate bugs from a sound one");
                     }
                 }
             }

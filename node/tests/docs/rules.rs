@@ -107,6 +107,8 @@ fn includes(folder: &Path, document: &Path) -> bool {
         let text = fs::read_to_string(&path).unwrap_or_default();
         let included = text.split("doc = include_str!(\"").skip(1).filter_map(|rest| rest.split('"').next());
         let here = |name: &str| fs::canonicalize(folder.join(name)).unwrap_or_default();
-        included.into_iter().any(|name| here(name) == fs::canonicalize(document).unwrap())
+        included
+            .into_iter()
+            .any(|name| fs::canonicalize(document).is_ok_and(|document| here(name) == document))
     })
 }

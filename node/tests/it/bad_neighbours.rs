@@ -56,9 +56,15 @@ async fn a_node_beside_the_first_members_is_a_gateway() {
 async fn strangers_are_refused_counted_and_change_nothing() {
     type Change = fn(&mut NodeConfig);
     let cases: [(Change, &str); 3] = [
-        (|config| config.secret = Some("not the secret at all".into()), "shoal_gossip_refused_bad_seal"),
-        (|config| config.secret = None, "shoal_gossip_refused_unsealed"),
-        (|config| config.cluster = "elsewhere".into(), "shoal_gossip_refused_other_cluster"),
+        (
+            |config| config.secret = Some("not the secret at all".into()),
+            r#"shoal_gossip_refused_total{reason="bad_seal"}"#,
+        ),
+        (|config| config.secret = None, r#"shoal_gossip_refused_total{reason="unsealed"}"#),
+        (
+            |config| config.cluster = "elsewhere".into(),
+            r#"shoal_gossip_refused_total{reason="other_cluster"}"#,
+        ),
     ];
     let cluster = TestCluster::start(2).await;
     for (change, counter) in cases {
@@ -176,7 +182,7 @@ async fn datagrams_of_nobody_are_counted_and_harmless() {
         socket.send_to(&vec![0x5a; length], gossip).unwrap();
     }
     eventually("they are counted", async || {
-        metric(&node.info().metrics_text(), "shoal_gossip_refused_malformed") == 6
+        metric(&node.info().metrics_text(), r#"shoal_gossip_refused_total{reason="malformed"}"#) == 6
     })
     .await;
     assert!(node.info().is_ready());

@@ -110,6 +110,12 @@ impl TestCluster {
         raw::metric(&self.info(i).metrics_text(), name)
     }
 
+    /// Requests of an operation that node `i` has coordinated.
+    pub(crate) fn requests(&self, i: usize, operation: &str) -> u64 {
+        let label = format!("operation=\"{operation}\"");
+        raw::metric_sum(&self.info(i).metrics_text(), "shoal_requests_total", &label)
+    }
+
     /// The live values node `i` holds itself, by key.
     pub(crate) fn held(&self, i: usize) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let entries = self.node(i).dump().into_iter();

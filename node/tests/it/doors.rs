@@ -244,7 +244,7 @@ async fn the_cluster_client_finds_its_way() {
         let _: () = connection.set(format!("key {n}"), n).await.unwrap();
         assert_eq!(connection.get::<_, i64>(format!("key {n}")).await.unwrap(), n);
     }
-    let direct = (0..3).filter(|i| cluster.metric(*i, "shoal_coordinator_writes_total") > 0).count();
+    let direct = (0..3).filter(|i| cluster.requests(*i, "set") > 0).count();
     assert_eq!(direct, 3, "it writes to the first owner of each slot");
 }
 

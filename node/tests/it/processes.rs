@@ -156,6 +156,27 @@ async fn a_frozen_process_holds_nobody_up_and_catches_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_process_leaves_its_row_of_the_status_blank() {
+    let processes = Processes::start();
+    processes.all_ready().await;
+    processes.connected(0).await;
+    processes.running[2].signal("STOP");
+    let grpc = processes.listen[0].grpc.to_string();
+    let frozen = processes.listen[2].gossip.to_string();
+    eventually("the frozen process no longer reports, the others do", async || {
+        let output = shoal().args(["status", "--json", "--node", &grpc]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let nodes = status["nodes"].as_array().unwrap();
+        let silent: Vec<&str> =
+            nodes.iter().filter(|n| n["report"].is_null()).map(|n| n["node_id"].as_str().unwrap()).collect();
+        nodes.len() == 3 && silent == [&frozen]
+    })
+    .await;
+    processes.running[2].signal("CONT");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_told_to_stop_answers_what_it_has_begun() {
     let mut processes = Processes::start();
     processes.all_ready().await;
@@ -189,4 +210,30 @@ async fn a_grpc_call_ends_when_its_client_no_longer_waits() {
     assert_eq!(status.code(), tonic::Code::DeadlineExceeded, "{status:?}");
     // The node's own word, not that of a library that cut it off.
     assert!(status.message().starts_with("QUORUM needs 2 owners, 1 answered within 38"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rest_request_runs_to_its_end_when_its_client_hangs_up() {
+    let processes = Processes::start();
+    processes.all_ready().await;
+    processes.connected(0).await;
+    processes.running[1].signal("STOP");
+    processes.running[2].signal("STOP");
+    let http = processes.listen[0].http;
+    let mut client = Raw::connect(http).await;
+    let request = "PUT /cache/k?consistency=quorum HTTP/1.1\r\nhost: a\r\n\
+         content-type: application/octet-stream\r\ncontent-length: 1\r\n\r\nv";
+    client.send(request.as_bytes()).await;
+    // Once it has begun, which is when the node's own copy is written.
+    eventually("the write has begun", async || {
+        metric(&http_get(http, "/metrics").await.1, "shoal_store_entries") == 1
+    })
+    .await;
+    drop(client);
+    eventually("the write has waited for the others to its end", async || {
+        let metrics = http_get(http, "/metrics").await.1;
+        let timeouts = metrics.lines().filter(|line| line.starts_with("shoal_coordinator_timeouts_total"));
+        timeouts.filter(|line| line.ends_with(" 1")).count() == 1
+    })
+    .await;
 }

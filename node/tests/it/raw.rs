@@ -65,8 +65,19 @@ pub(crate) async fn http_get(address: SocketAddr, path: &str) -> (u16, String) {
     (status.expect("no status"), body.to_owned())
 }
 
-/// One counter or gauge of a node.
+/// One counter or gauge of a node; its name with its labels, if it has any.
 pub(crate) fn metric(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in\n{text}")).parse().unwrap()
+}
+
+/// The sum of a metric over all samples with this label; at least one must be there.
+pub(crate) fn metric_sum(text: &str, name: &str, label: &str) -> u64 {
+    let value = |line: &str| {
+        let (labels, value) = line.strip_prefix(name)?.strip_prefix('{')?.split_once("} ")?;
+        labels.split(',').any(|found| found == label).then(|| value.parse::<u64>().unwrap())
+    };
+    let values: Vec<u64> = text.lines().filter_map(value).collect();
+    assert!(!values.is_empty(), "no {name} with {label} in\n{text}");
+    values.into_iter().sum()
 }

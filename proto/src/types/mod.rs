@@ -4,6 +4,7 @@ mod consistency;
 mod key;
 mod node_id;
 mod replica_op;
+mod report;
 mod ring;
 mod stamp;
 mod time;
@@ -17,6 +18,7 @@ pub use replica_op::{
     Cause, Inspection, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
     ReplicaAnswer, ReplicaOp, RingVote, Trust, WriteAnswer,
 };
+pub use report::{HotKey, NodeReport, NodeStats};
 pub use ring::{
     Ballot, InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, NodeState, OwnerTable, Phase,
     RingRecord, Settings, Vnode,

@@ -1,4 +1,6 @@
-use super::{Ballot, Generations, Key, NodeId, Phase, RingRecord, Stamped, Value, Version, Vnode};
+use super::{
+    Ballot, Generations, Key, NodeId, NodeReport, Phase, RingRecord, Stamped, Value, Version, Vnode,
+};
 
 /// Why an entry is written: only users' writes count as use of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,8 @@ pub enum ReplicaOp {
     RingLearn(Box<RingRecord>),
     /// Which record do you have?
     RingFetch,
+    /// How are you?
+    Report,
     /// What do you know of `key`? Changes nothing and counts as no use of it.
     Inspect {
         /// The key.
@@ -219,7 +223,7 @@ pub enum Refusal {
 }
 
 /// What one node answers another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ReplicaAnswer {
     /// To [`ReplicaOp::Read`].
     Read(ReadAnswer),
@@ -233,6 +237,8 @@ pub enum ReplicaAnswer {
     RingVote(RingVote),
     /// To [`ReplicaOp::RingFetch`] and [`ReplicaOp::RingLearn`].
     RingState(Option<Box<RingRecord>>),
+    /// To [`ReplicaOp::Report`].
+    Report(Box<NodeReport>),
     /// To [`ReplicaOp::Inspect`].
     Inspection(Inspection),
     /// To anything.

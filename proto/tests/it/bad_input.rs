@@ -177,4 +177,13 @@ fn answers() {
     assert!(matches!(why_not(Answer::Inspection(inspection)), DecodeError::NodeId(_)));
     let refusal = replica::Refusal { reason: None };
     assert_eq!(why_not(Answer::Refusal(refusal)), DecodeError::Missing("reason"));
+    let report = |requests_per_second, per_second| {
+        let hot_keys = vec![replica::HotKey { key: "k".into(), per_second }];
+        Answer::Report(replica::NodeReport { requests_per_second, hot_keys, ..Default::default() })
+    };
+    assert_eq!(why_not(report(f64::NAN, 1.0)), DecodeError::NotFinite("requests per second"));
+    assert_eq!(
+        why_not(report(1.0, f64::INFINITY)),
+        DecodeError::NotFinite("requests per second of a hot key")
+    );
 }

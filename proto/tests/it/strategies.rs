@@ -5,9 +5,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use shoal_proto::types::{
-    Ballot, Cause, Generations, Inspection, Key, Member, NodeId, NodeState, OwnerTable, Phase, PullCursor,
-    ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord,
-    RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, Generations, HotKey, Inspection, Key, Member, NodeId, NodeReport, NodeState, NodeStats,
+    OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
+    ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value,
+    Version, Vnode, WriteAnswer, WriterId,
 };
 
 // ---- entries ----
@@ -161,6 +162,7 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
         }),
         boxed().prop_map(ReplicaOp::RingLearn),
         Just(ReplicaOp::RingFetch),
+        Just(ReplicaOp::Report),
         key().prop_map(|key| ReplicaOp::Inspect { key }),
     ]
 }
@@ -179,6 +181,7 @@ pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
             .prop_map(|(entries, next)| ReplicaAnswer::RebuildPage(RebuildPage { entries, next })),
         ring_vote().prop_map(ReplicaAnswer::RingVote),
         of(boxed()).prop_map(ReplicaAnswer::RingState),
+        report().prop_map(|report| ReplicaAnswer::Report(Box::new(report))),
         inspection().prop_map(ReplicaAnswer::Inspection),
         refusal().prop_map(ReplicaAnswer::Refused),
     ]
@@ -190,6 +193,41 @@ fn rebuild_states() -> impl Strategy<Value = RebuildStates> {
     let state = (any::<bool>(), founding).prop_map(|(ready, founding)| RebuildState { ready, founding });
     (any::<u64>(), (any::<u64>(), phase()), vec(state, 0..8))
         .prop_map(|(generation, number, states)| RebuildStates { generation, number, states })
+}
+
+fn rate() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), Just(f64::MAX), 0.0..1e9]
+}
+
+fn report() -> impl Strategy<Value = NodeReport> {
+    let hot_key = (key(), rate()).prop_map(|(key, per_second)| HotKey { key, per_second });
+    let stats = (any::<[u64; 14]>(), any::<[u32; 2]>()).prop_map(|(n, [vnodes_owned, vnodes_ready])| {
+        let [entries, markers, bytes, max_bytes, hits, misses, evictions, ..] = n;
+        let [.., expirations, hints, hint_bytes, connections, commands, requests, uptime_ms] = n;
+        NodeStats {
+            entries,
+            markers,
+            bytes,
+            max_bytes,
+            hits,
+            misses,
+            evictions,
+            expirations,
+            vnodes_owned,
+            vnodes_ready,
+            hints,
+            hint_bytes,
+            connections,
+            commands,
+            requests,
+            uptime_ms,
+        }
+    });
+    (stats, rate(), vec(hot_key, 0..4)).prop_map(|(stats, requests_per_second, hot_keys)| NodeReport {
+        stats,
+        requests_per_second,
+        hot_keys,
+    })
 }
 
 fn ring_vote() -> impl Strategy<Value = RingVote> {

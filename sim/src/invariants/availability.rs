@@ -92,7 +92,8 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
 #[must_use]
 pub fn bites(evidence: &Evidence, incident: &Incident) -> bool {
     evidence.history.operations.iter().any(|operation| {
-        let hit = |node: &usize| *node == operation.via || owners(evidence, operation.key).contains(node);
+        let hit =
+            |node: &usize| Some(*node) == operation.via || owners(evidence, operation.key).contains(node);
         incident.overlaps(operation.start, operation.end) && incident.nodes.iter().any(hit)
     })
 }
@@ -106,7 +107,7 @@ fn is_tolerated(evidence: &Evidence, operation: &Operation) -> bool {
         })
     };
     let out = owners.iter().filter(|owner| is_out(**owner)).count();
-    !is_out(operation.via) && out + operation.level.required(owners.len()) <= owners.len()
+    !operation.via.is_some_and(is_out) && out + operation.level.required(owners.len()) <= owners.len()
 }
 
 fn owners(evidence: &Evidence, key: KeyId) -> &[usize] {

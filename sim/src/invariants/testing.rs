@@ -95,7 +95,17 @@ fn acknowledged(number: u64) -> Answer {
 
 fn call(key: u16, action: Action, time: Range<u64>, answer: Answer) -> Operation {
     let (start, end) = (SimTime(time.start), SimTime(time.end));
-    Operation { client: 1, sequence: 1, via: 0, key: KeyId(key), action, level: QUORUM, start, end, answer }
+    Operation {
+        client: 1,
+        sequence: 1,
+        via: Some(0),
+        key: KeyId(key),
+        action,
+        level: QUORUM,
+        start,
+        end,
+        answer,
+    }
 }
 
 impl Operation {
@@ -104,7 +114,7 @@ impl Operation {
     }
 
     pub(crate) fn via(self, via: usize) -> Self {
-        Self { via, ..self }
+        Self { via: Some(via), ..self }
     }
 
     pub(crate) fn at_one(mut self) -> Self {

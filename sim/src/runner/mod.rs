@@ -10,12 +10,13 @@ pub use build::{Simulation, build};
 pub use process::{Failure, Seed};
 
 /// The deliberate bugs that the simulation must catch, by the names the product knows them by.
-pub const MUTANTS: [&str; 5] = [
+pub const MUTANTS: [&str; 6] = [
     "skip_write_back",
     "vote_when_empty",
     "ignore_stamp_generations",
     "hint_new_tag",
     "repair_extends_expiry",
+    "retry_new_tag",
 ];
 
 /// Within how many seeds each must be caught.

@@ -59,7 +59,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("capacity", "SHARE", "100", "Share of the data relative to other nodes"),
     row("state_dir", "DIR", "", "Where the node keeps its identity [default: shoal-state/NODE_ID]"),
     row("resp", "ADDR", "127.0.0.1:7379", "Listen here for RESP (Redis) clients"),
-    row("http", "ADDR", "127.0.0.1:7380", "Listen here for HTTP: health and metrics"),
+    row("http", "ADDR", "127.0.0.1:7380", "Listen here for HTTP: REST, the cluster page, health and metrics"),
     row("grpc", "ADDR", "127.0.0.1:7381", "Listen here for gRPC: peers and clients"),
     row("gossip", "ADDR", "127.0.0.1:7382", "Listen here for gossip (UDP)"),
     row("advertise_resp", "HOST:PORT", "", "Where clients reach RESP [default: the listen address]"),

@@ -2,8 +2,10 @@
 
 mod grpc;
 mod http;
+mod metrics;
 mod resp;
 
 pub(in crate::frontend) use grpc::{failure, status};
 pub use http::{HttpError, http_error};
+pub(in crate::frontend) use metrics::failure_label;
 pub use resp::resp_error;

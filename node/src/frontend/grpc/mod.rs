@@ -8,9 +8,9 @@ mod explain;
 mod pipeline;
 mod translate;
 
-use super::{Reply, Translated, error_map, execute, execute_all, try_execute};
+use super::{Door, Reply, Translated, error_map, execute_all};
 use crate::admin::ClusterInfo;
-use crate::coordinator::{Coordinator, CoordinatorError};
+use crate::coordinator::CoordinatorError;
 use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
@@ -28,21 +28,17 @@ use tonic::{Request, Response, Status, Streaming};
 /// Serves clients over gRPC.
 #[derive(Clone)]
 pub struct GrpcDoor {
-    coordinator: Arc<Coordinator>,
+    door: Door,
     info: Arc<dyn ClusterInfo>,
     closing: CancellationToken,
 }
 
 impl GrpcDoor {
-    /// A door to `coordinator`. Once `closing` is cancelled, open pipelines read nothing more, answer what they have
+    /// Serves clients by `door`. Once `closing` is cancelled, open pipelines read nothing more, answer what they have
     /// read, and end.
     #[must_use]
-    pub fn new(
-        coordinator: Arc<Coordinator>,
-        info: Arc<dyn ClusterInfo>,
-        closing: CancellationToken,
-    ) -> Self {
-        Self { coordinator, info, closing }
+    pub fn new(door: Door, info: Arc<dyn ClusterInfo>, closing: CancellationToken) -> Self {
+        Self { door, info, closing }
     }
 
     /// Adds the door's services to a server, with the limits they need.
@@ -58,11 +54,11 @@ impl GrpcDoor {
     async fn answer(&self, request: Translated, patience: Option<Duration>) -> Result<Reply, Status> {
         let (command, options) = request.map_err(|error| error_map::status(&error))?;
         let options = deadline::within(options, patience);
-        let answer = match try_execute(&self.coordinator, command, &options) {
+        let answer = match self.door.try_execute_one(command, &options) {
             Ok(answer) => answer,
             Err(command) => {
-                let coordinator = self.coordinator.clone();
-                let running = tokio::spawn(async move { execute(&coordinator, command, &options).await });
+                let door = self.door.clone();
+                let running = tokio::spawn(async move { door.execute(command, &options).await });
                 running.await.map_err(|_| Status::internal("the request was aborted"))?
             }
         };
@@ -77,28 +73,24 @@ impl GrpcDoor {
     ) -> Result<Vec<Result<Reply, CoordinatorError>>, Status> {
         let within = |(command, options)| (command, deadline::within(options, patience));
         let operations = operations.into_iter().map(|operation| operation.map(within)).collect();
-        let coordinator = self.coordinator.clone();
+        let door = self.door.clone();
         let running =
-            tokio::spawn(
-                async move { execute_all(&coordinator, operations, limits::BATCH_VALUE_BYTES).await },
-            );
+            tokio::spawn(async move { execute_all(&door, operations, limits::BATCH_VALUE_BYTES).await });
         running.await.map_err(|_| Status::internal("the request was aborted"))
     }
 
     /// Begins an operation of a pipeline.
     fn begin(&self, operation: kv::Operation) -> Begun<impl Future<Output = kv::OperationResult> + use<>> {
         let id = operation.id;
-        let (command, options) = match translate::operation(operation, self.coordinator.now()) {
+        let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
             Err(error) => return Begun::Done(translate::result(id, Err(error))),
         };
-        match try_execute(&self.coordinator, command, &options) {
+        match self.door.try_execute_one(command, &options) {
             Ok(answer) => Begun::Done(translate::result(id, answer)),
             Err(command) => {
-                let coordinator = self.coordinator.clone();
-                Begun::Running(async move {
-                    translate::result(id, execute(&coordinator, command, &options).await)
-                })
+                let door = self.door.clone();
+                Begun::Running(async move { translate::result(id, door.execute(command, &options).await) })
             }
         }
     }
@@ -119,7 +111,7 @@ impl Kv for GrpcDoor {
 
     async fn set(&self, request: Request<kv::SetRequest>) -> Result<Response<kv::SetResponse>, Status> {
         let patience = deadline::of(&request)?;
-        let request = translate::set(request.into_inner(), self.coordinator.now());
+        let request = translate::set(request.into_inner(), self.door.now());
         match self.answer(request, patience).await? {
             Reply::Stored(reply) => Ok(Response::new(reply.into())),
             _ => Err(mismatch()),
@@ -142,7 +134,7 @@ impl Kv for GrpcDoor {
         request: Request<kv::ExpireRequest>,
     ) -> Result<Response<kv::ExpireResponse>, Status> {
         let patience = deadline::of(&request)?;
-        let request = translate::expire(request.into_inner(), self.coordinator.now());
+        let request = translate::expire(request.into_inner(), self.door.now());
         match self.answer(request, patience).await? {
             Reply::Touched(reply) => Ok(Response::new(reply.into())),
             _ => Err(mismatch()),
@@ -163,7 +155,7 @@ impl Kv for GrpcDoor {
         request: Request<kv::BatchSetRequest>,
     ) -> Result<Response<kv::BatchSetResponse>, Status> {
         let patience = deadline::of(&request)?;
-        let operations = batch::set(request.into_inner(), self.coordinator.now())?;
+        let operations = batch::set(request.into_inner(), self.door.now())?;
         let answers = self.answer_all(operations, patience).await?;
         Ok(Response::new(kv::BatchSetResponse { items: answers.into_iter().map(batch::stored).collect() }))
     }
@@ -185,9 +177,8 @@ impl Kv for GrpcDoor {
     ) -> Result<Response<Self::PipelineStream>, Status> {
         // One message on its way is enough: what is done meanwhile travels together in the next.
         let (replies, stream) = mpsc::channel(1);
-        let door = self.clone();
+        let (door, clock) = (self.clone(), self.door.clone());
         let begin = move |operation| door.begin(operation);
-        let clock = self.coordinator.clone();
         let clock = move || clock.now();
         tokio::spawn(pipeline::run(request.into_inner(), replies, self.closing.clone(), clock, begin));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -197,10 +188,9 @@ impl Kv for GrpcDoor {
         &self,
         _: Request<kv::TopologyRequest>,
     ) -> Result<Response<Self::TopologyStream>, Status> {
-        let (coordinator, me) = (self.coordinator.clone(), self.info.me().node_id);
+        let (door, me) = (self.door.clone(), self.info.me().node_id);
         let topologies = self.info.topologies().take_until(self.closing.clone().cancelled_owned());
-        let answers =
-            topologies.map(move |topology| Ok(translate::topology(topology, &me, coordinator.now())));
+        let answers = topologies.map(move |topology| Ok(translate::topology(topology, &me, door.now())));
         Ok(Response::new(answers.boxed()))
     }
 }

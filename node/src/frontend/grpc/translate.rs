@@ -31,7 +31,12 @@ pub(super) fn get(request: kv::GetRequest) -> Translated {
 pub(super) fn set(request: kv::SetRequest, now: UnixMillis) -> Translated {
     let options = options(request.consistency, request.deadline_ms, request.tag)?;
     let value = Value::new(request.value).map_err(invalid)?;
-    Ok((Command::Set(key(request.key)?, value, expiry(request.ttl_ms, now)?), options))
+    let expiry = match request.expires_at {
+        0 => expiry(request.ttl_ms, now)?,
+        at if at <= UnixMillis::MAX.0 => Expiry::At(UnixMillis(at)),
+        value => return Err(invalid(DecodeError::OutOfRange { field: "expires_at", value })),
+    };
+    Ok((Command::Set(key(request.key)?, value, expiry), options))
 }
 
 pub(super) fn delete(request: kv::DeleteRequest) -> Translated {
@@ -145,11 +150,11 @@ pub(super) fn status(
             .nodes
             .into_iter()
             .map(|node| {
-                let report = reports.remove(&node.info.node_id).map(Into::into);
+                let report = reports.remove(&node.info.node_id).map(report);
                 admin::Node { report, ..node.into() }
             })
             .collect(),
-        local: Some(stats.into()),
+        local: Some(local(stats)),
     }
 }
 
@@ -172,33 +177,31 @@ impl From<NodeStatus> for admin::Node {
     }
 }
 
-impl From<NodeReport> for admin::Report {
-    fn from(report: NodeReport) -> Self {
-        let stats = report.stats;
-        Self {
-            entries: stats.entries,
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            hits: stats.hits,
-            misses: stats.misses,
-            evictions: stats.evictions,
-            expirations: stats.expirations,
-            requests: stats.requests,
-            hints: stats.hints,
-            hint_bytes: stats.hint_bytes,
-            vnodes_owned: stats.vnodes_owned,
-            vnodes_ready: stats.vnodes_ready,
-            uptime_ms: stats.uptime_ms,
-            requests_per_second: report.requests_per_second,
-            hot_keys: report.hot_keys.into_iter().map(Into::into).collect(),
-        }
+fn report(NodeReport { stats, requests_per_second, hot_keys }: NodeReport) -> admin::Report {
+    admin::Report {
+        entries: stats.entries,
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        hits: stats.hits,
+        misses: stats.misses,
+        evictions: stats.evictions,
+        expirations: stats.expirations,
+        requests: stats.requests,
+        hints: stats.hints,
+        hint_bytes: stats.hint_bytes,
+        vnodes_owned: stats.vnodes_owned,
+        vnodes_ready: stats.vnodes_ready,
+        uptime_ms: stats.uptime_ms,
+        requests_per_second,
+        hot_keys: hot_keys.into_iter().map(hot_key).collect(),
+        markers: stats.markers,
+        connections: stats.connections,
+        commands: stats.commands,
     }
 }
 
-impl From<HotKey> for admin::HotKey {
-    fn from(hot: HotKey) -> Self {
-        Self { key: hot.key.into_bytes(), per_second: hot.per_second }
-    }
+fn hot_key(hot: HotKey) -> admin::HotKey {
+    admin::HotKey { key: hot.key.into_bytes(), per_second: hot.per_second }
 }
 
 /// `clock` is the node's hybrid clock.
@@ -230,19 +233,17 @@ impl From<TopologyNode> for kv::TopologyNode {
     }
 }
 
-impl From<NodeStats> for admin::Local {
-    fn from(stats: NodeStats) -> Self {
-        Self {
-            entries: stats.entries,
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            hits: stats.hits,
-            misses: stats.misses,
-            vnodes_owned: stats.vnodes_owned,
-            vnodes_ready: stats.vnodes_ready,
-            hints: stats.hints,
-            hint_bytes: stats.hint_bytes,
-        }
+fn local(stats: NodeStats) -> admin::Local {
+    admin::Local {
+        entries: stats.entries,
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        hits: stats.hits,
+        misses: stats.misses,
+        vnodes_owned: stats.vnodes_owned,
+        vnodes_ready: stats.vnodes_ready,
+        hints: stats.hints,
+        hint_bytes: stats.hint_bytes,
     }
 }
 
@@ -282,6 +283,21 @@ mod tests {
         assert_eq!(options.consistency, Some(Consistency::Quorum));
         assert_eq!(options.timeout, Some(Duration::from_millis(250)));
         assert_eq!(options.tag, Tag::from_bits(77));
+    }
+
+    #[test]
+    fn an_expiry_counts_more_than_a_ttl() {
+        let expiring = |expires_at| {
+            let request = kv::SetRequest { ttl_ms: 1_500, expires_at, ..Default::default() };
+            match set(request, NOW) {
+                Ok((Command::Set(_, _, expiry), _)) => Ok(expiry),
+                Err(CoordinatorError::Invalid(why)) => Err(why),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(expiring(0), Ok(Expiry::After(Duration::from_millis(1_500))));
+        assert_eq!(expiring(99), Ok(Expiry::At(UnixMillis(99))));
+        assert_eq!(expiring(1 << 42), Err(format!("expires_at {} is out of range", 1u64 << 42)));
     }
 
     #[test]

@@ -22,7 +22,8 @@ mod testing;
 
 pub use server::serve;
 
-use crate::{admin::ClusterInfo, coordinator::Coordinator};
+use super::Door;
+use crate::admin::ClusterInfo;
 use axum::{
     Router,
     http::{Method, Uri},
@@ -36,12 +37,12 @@ use std::sync::Arc;
 /// - `/health/live`: 200 as long as the process answers;
 /// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
 /// - `/metrics`: all counters in OpenMetrics text.
-pub fn router(coordinator: Arc<Coordinator>, info: Arc<dyn ClusterInfo>) -> Router {
+pub fn router(door: Door, info: Arc<dyn ClusterInfo>) -> Router {
     let facts = Router::new()
         .merge(health::routes(info.clone()))
         .merge(metrics::routes(info.clone()))
         .merge(cluster::routes(info));
-    with_fallbacks(facts.merge(page::routes()).merge(cache::routes(coordinator)))
+    with_fallbacks(facts.merge(page::routes()).merge(cache::routes(door)))
 }
 
 /// Adds answers for what no route answers.

@@ -1,6 +1,6 @@
 //! Connections of HTTP clients: how many, how slow, how large their heads.
 
-use crate::limits;
+use crate::{limits, metrics::Connections};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::{
@@ -8,10 +8,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use std::{io::Write as _, pin::pin, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -32,18 +29,28 @@ struct Grants {
 
 /// Serves the routes until `closing` is cancelled and the requests under way are answered. Clients that send a head or
 /// read an answer too slowly lose their connection.
-pub async fn serve(listener: TcpListener, router: Router, closing: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections: Arc<Connections>,
+    closing: CancellationToken,
+) {
     let grants = Grants {
         clients: limits::HTTP_CLIENTS,
         head_patience: limits::HTTP_HEAD_PATIENCE,
         stall: limits::HTTP_STALL,
     };
-    serve_with(grants, listener, router, closing).await;
+    serve_with(grants, listener, router, connections, closing).await;
 }
 
-async fn serve_with(grants: Grants, listener: TcpListener, router: Router, closing: CancellationToken) {
-    let places = Arc::new(Semaphore::new(grants.clients));
-    let connections = TaskTracker::new();
+async fn serve_with(
+    grants: Grants,
+    listener: TcpListener,
+    router: Router,
+    connections: Arc<Connections>,
+    closing: CancellationToken,
+) {
+    let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -59,12 +66,12 @@ async fn serve_with(grants: Grants, listener: TcpListener, router: Router, closi
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = connections.admit(grants.clients) else {
             turn_away(stream);
             continue;
         };
         let (router, closing) = (router.clone(), closing.clone());
-        tokio::spawn(connections.track_future(async move {
+        tokio::spawn(tasks.track_future(async move {
             if let Err(error) = serve_one(grants, stream, router, closing).await {
                 tracing::debug!(%error, "HTTP connection ended");
             }
@@ -72,8 +79,8 @@ async fn serve_with(grants: Grants, listener: TcpListener, router: Router, closi
         }));
     }
     drop(listener);
-    connections.close();
-    connections.wait().await;
+    tasks.close();
+    tasks.wait().await;
 }
 
 async fn serve_one(
@@ -133,7 +140,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let closing = CancellationToken::new();
-            let serving = tokio::spawn(serve_with(grants, listener, router, closing.clone()));
+            let serving = tokio::spawn(serve_with(grants, listener, router, Arc::default(), closing.clone()));
             Self { address, closing, serving }
         }
 

@@ -37,12 +37,12 @@ where
     S: AsyncRead + AsyncWrite,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let Some(admission) = door.admit() else {
+    let Some(place) = door.admit() else {
         writer.write_all(b"-ERR max number of clients reached\r\n").await?;
         writer.flush().await?;
         return writer.shutdown().await;
     };
-    let mut connection = Connection::new(&door, Session::new(admission.id, peer, door.backend.now()));
+    let mut connection = Connection::new(&door, Session::new(place.number, peer, door.backend.now()));
     let mut shutdown = pin!(shutdown);
     loop {
         let turn = connection.turn();
@@ -152,6 +152,7 @@ impl<'a> Connection<'a> {
                 }
             }
         };
+        self.pipeline.conclude();
         self.door.counters.commands.fetch_add(received as u64, Relaxed);
         turn
     }

@@ -30,11 +30,12 @@ pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
 
-use super::{Command, Reply, execute, try_execute};
+use super::{Command, Door, Reply};
 use crate::{
     admin::ClusterInfo,
-    coordinator::{Coordinator, CoordinatorError, RequestOptions},
+    coordinator::{CoordinatorError, RequestOptions},
     limits,
+    metrics::{Connections, Place, Tally},
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use shoal_proto::types::UnixMillis;
@@ -46,10 +47,13 @@ use std::{
     time::Duration,
 };
 
-/// What runs the commands of a door: a [`Coordinator`], or something that stands for one in a test.
+/// What runs the commands of the door: a [`Door`], or something that stands for one in a test.
 pub trait Backend: Send + Sync + 'static {
     /// What TTLs count from.
     fn now(&self) -> UnixMillis;
+
+    /// Counts what one connection is answered at once.
+    fn tally(&self) -> Tally;
 
     /// Runs a command at once if that is possible; hands it back otherwise.
     ///
@@ -59,7 +63,11 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         command: Command,
         options: &RequestOptions,
+        tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command>;
+
+    /// Adds up what was answered at once since the last time.
+    fn conclude(&self, tally: &mut Tally);
 
     /// Runs a command.
     fn execute(
@@ -69,17 +77,26 @@ pub trait Backend: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Reply, CoordinatorError>>;
 }
 
-impl Backend for Coordinator {
+impl Backend for Door {
     fn now(&self) -> UnixMillis {
         self.now()
+    }
+
+    fn tally(&self) -> Tally {
+        self.tally()
     }
 
     fn try_execute(
         &self,
         command: Command,
         options: &RequestOptions,
+        tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        try_execute(self, command, options)
+        self.try_execute(command, options, tally)
+    }
+
+    fn conclude(&self, tally: &mut Tally) {
+        self.conclude(tally);
     }
 
     fn execute(
@@ -87,7 +104,7 @@ impl Backend for Coordinator {
         command: Command,
         options: RequestOptions,
     ) -> BoxFuture<'_, Result<Reply, CoordinatorError>> {
-        async move { execute(self, command, &options).await }.boxed()
+        async move { Door::execute(self, command, &options).await }.boxed()
     }
 }
 
@@ -104,31 +121,12 @@ pub struct RespDoor {
 /// What the RESP door counts.
 #[derive(Debug, Default)]
 pub struct RespCounters {
-    accepted: AtomicU64,
-    open: AtomicU64,
-    refused: AtomicU64,
+    /// Its connections.
+    pub connections: Arc<Connections>,
     commands: AtomicU64,
 }
 
 impl RespCounters {
-    /// Connections ever served.
-    #[must_use]
-    pub fn accepted(&self) -> u64 {
-        self.accepted.load(Relaxed)
-    }
-
-    /// Connections open now.
-    #[must_use]
-    pub fn open(&self) -> u64 {
-        self.open.load(Relaxed)
-    }
-
-    /// Connections turned away because [`limits::RESP_CLIENTS`] were open.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.refused.load(Relaxed)
-    }
-
     /// Commands received.
     #[must_use]
     pub fn commands(&self) -> u64 {
@@ -155,28 +153,9 @@ impl RespDoor {
         &self.counters
     }
 
-    /// A place for one more connection, until it is dropped; `None` when all are taken.
-    fn admit(&self) -> Option<Admission<'_>> {
-        if self.counters.open.fetch_add(1, Relaxed) >= limits::RESP_CLIENTS as u64 {
-            self.counters.open.fetch_sub(1, Relaxed);
-            self.counters.refused.fetch_add(1, Relaxed);
-            return None;
-        }
-        let id = self.counters.accepted.fetch_add(1, Relaxed) + 1;
-        Some(Admission { id, counters: &self.counters })
-    }
-}
-
-/// One connection's place.
-struct Admission<'a> {
-    /// The connection's number, from 1.
-    id: u64,
-    counters: &'a RespCounters,
-}
-
-impl Drop for Admission<'_> {
-    fn drop(&mut self) {
-        self.counters.open.fetch_sub(1, Relaxed);
+    /// A place for one more connection; `None` when all are taken.
+    fn admit(&self) -> Option<Place> {
+        self.counters.connections.admit(limits::RESP_CLIENTS)
     }
 }
 

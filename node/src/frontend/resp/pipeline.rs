@@ -10,6 +10,7 @@ use crate::{
     coordinator::{CoordinatorError, RequestOptions},
     frontend::{Command, Reply},
     limits,
+    metrics::Tally,
 };
 use futures::{
     FutureExt as _, StreamExt as _,
@@ -23,6 +24,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// in the order they came. Dropping it abandons what is under way.
 pub(super) struct Pipeline<'a> {
     backend: &'a dyn Backend,
+    /// What was answered at once since the turn began.
+    tally: Tally,
     running: FuturesOrdered<BoxFuture<'a, (Answer, Share)>>,
     /// Keys that had to be waited for since the pipeline was last empty; true where one is written.
     keys: BTreeMap<Key, bool>,
@@ -35,6 +38,7 @@ impl<'a> Pipeline<'a> {
     pub(super) fn new(door: &'a RespDoor) -> Self {
         Self {
             backend: &*door.backend,
+            tally: door.backend.tally(),
             running: FuturesOrdered::new(),
             keys: BTreeMap::new(),
             admitted: 0,
@@ -68,6 +72,11 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Ends a turn: what it has answered at once is counted.
+    pub(super) fn conclude(&mut self) {
+        self.backend.conclude(&mut self.tally);
+    }
+
     /// The next answer in order; `None` when the pipeline is empty.
     pub(super) async fn next(&mut self) -> Option<Answer> {
         let (answer, _share) = self.running.next().await?;
@@ -85,7 +94,7 @@ impl<'a> Pipeline<'a> {
         options: RequestOptions,
         now: UnixMillis,
     ) -> Option<Answer> {
-        match self.backend.try_execute(command, &options) {
+        match self.backend.try_execute(command, &options, &mut self.tally) {
             Ok(result) if self.is_empty() => {
                 self.admitted = 0;
                 Some(answer(form, result, now))
@@ -117,7 +126,7 @@ impl<'a> Pipeline<'a> {
         let mut gathering = Gathering::new(form.shape, commands.len(), &self.budget);
         let mut rest = Vec::new();
         for (index, command) in commands.into_iter().enumerate() {
-            match backend.try_execute(command, &options) {
+            match backend.try_execute(command, &options, &mut self.tally) {
                 Ok(result) => gathering.add(index, answer(form, result, now)),
                 Err(command) => rest.push((index, command)),
             }

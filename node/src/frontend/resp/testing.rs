@@ -7,6 +7,7 @@ use crate::{
     },
     coordinator::{CoordinatorError, ExistedReply, GetReply, Outcome, RequestOptions, SetReply},
     frontend::{Command, Reply},
+    metrics::{DoorName, DoorRequests, Metrics, Tally},
 };
 use futures::{
     FutureExt as _, StreamExt as _,
@@ -39,13 +40,20 @@ pub(super) fn outcome() -> Outcome {
 }
 
 /// A map that answers at once what is local, and the rest when told to.
-#[derive(Default)]
 pub(super) struct MapBackend {
     map: Mutex<BTreeMap<Key, Value>>,
+    requests: DoorRequests,
     /// Keys that begin with `r` are remote.
     remote: bool,
     /// Remote commands begun and not yet finished, in the order they began.
     pub(super) held: Mutex<Vec<(Command, RequestOptions, oneshot::Sender<()>)>>,
+}
+
+impl Default for MapBackend {
+    fn default() -> Self {
+        let requests = Metrics::default().requests.door(DoorName::Resp);
+        Self { map: Mutex::default(), requests, remote: false, held: Mutex::default() }
+    }
 }
 
 impl MapBackend {
@@ -97,16 +105,23 @@ impl Backend for MapBackend {
         UnixMillis(1_700_000_000_123)
     }
 
+    fn tally(&self) -> Tally {
+        self.requests.tally()
+    }
+
     fn try_execute(
         &self,
         command: Command,
         _: &RequestOptions,
+        _: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
         if self.remote && command.key().as_bytes().starts_with(b"r") {
             return Err(command);
         }
         Ok(self.run(command))
     }
+
+    fn conclude(&self, _: &mut Tally) {}
 
     fn execute(
         &self,

@@ -4,8 +4,8 @@ use super::super::{buffers::Buffers, percent, problem::Problem};
 use super::accept::JSON;
 use super::answer::{json, outcome, text};
 use super::request::key_from;
-use crate::coordinator::{Coordinator, CoordinatorError, Outcome, RequestOptions};
-use crate::frontend::{Command, Reply, execute_all};
+use crate::coordinator::{CoordinatorError, Outcome, RequestOptions};
+use crate::frontend::{Command, Door, Reply, execute_all};
 use crate::limits;
 use axum::{
     body::Body,
@@ -47,9 +47,9 @@ pub(super) fn keys(list: &str) -> Result<Vec<Key>, Problem> {
 }
 
 /// Reads them all.
-pub(super) async fn read(coordinator: &Coordinator, keys: Vec<Key>, options: RequestOptions) -> Answers {
+pub(super) async fn read(door: &Door, keys: Vec<Key>, options: RequestOptions) -> Answers {
     let commands = keys.iter().map(|key| Ok((Command::Get(key.clone()), options))).collect();
-    let answers = execute_all(coordinator, commands, limits::BATCH_VALUE_BYTES).await;
+    let answers = execute_all(door, commands, limits::BATCH_VALUE_BYTES).await;
     keys.into_iter().zip(answers).collect()
 }
 

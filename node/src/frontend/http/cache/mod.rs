@@ -9,8 +9,8 @@ mod many;
 mod request;
 
 use super::{buffers::Buffers, problem::Problem};
-use crate::coordinator::{Coordinator, CoordinatorError, RequestOptions, SetReply};
-use crate::frontend::{Command, Reply, execute, try_execute};
+use crate::coordinator::{CoordinatorError, RequestOptions, SetReply};
+use crate::frontend::{Command, Door, Reply};
 use accept::Format;
 use axum::{
     Router,
@@ -19,32 +19,31 @@ use axum::{
     routing::get,
 };
 use request::{Query, no_conditions};
-use std::sync::Arc;
 
-pub(super) fn routes(coordinator: Arc<Coordinator>) -> Router {
+pub(super) fn routes(door: Door) -> Router {
     let one = get(read).post(create).put(replace).patch(touch).delete(delete);
     Router::new()
         .route("/cache", get(read_many))
         // The empty key is a key.
         .route("/cache/", one.clone())
         .route("/cache/{key}", one)
-        .with_state(Cache { coordinator, buffers: Buffers::default() })
+        .with_state(Cache { door, buffers: Buffers::default() })
 }
 
 #[derive(Clone)]
 struct Cache {
-    coordinator: Arc<Coordinator>,
+    door: Door,
     buffers: Buffers,
 }
 
 impl Cache {
     async fn run(&self, command: Command, options: RequestOptions) -> Result<Reply, Problem> {
         let problem = if command.is_read() { |error| Problem::from(&error) } else { of_write };
-        let answer = match try_execute(&self.coordinator, command, &options) {
+        let answer = match self.door.try_execute_one(command, &options) {
             Ok(answer) => answer,
             Err(command) => {
-                let coordinator = self.coordinator.clone();
-                let running = tokio::spawn(async move { execute(&coordinator, command, &options).await });
+                let door = self.door.clone();
+                let running = tokio::spawn(async move { door.execute(command, &options).await });
                 running.await.map_err(|_| aborted())?
             }
         };
@@ -58,7 +57,7 @@ impl Cache {
         let query = Query::parse(&head, &["ttlSeconds"])?;
         let (options, key) = (query.options(&head.headers)?, request::key(&head.uri)?);
         let stored = body::stored(&head.headers, body, query.ttl_seconds()?, &self.buffers).await?;
-        let expiry = request::expiry(stored.ttl_seconds, self.coordinator.now())?;
+        let expiry = request::expiry(stored.ttl_seconds, self.door.now())?;
         match self.run(Command::Set(key, stored.value, expiry), options).await? {
             Reply::Stored(reply) => Ok(reply),
             _ => Err(mismatch()),
@@ -94,7 +93,7 @@ async fn touch(State(cache): State<Cache>, request: Request) -> Result<Response,
     let options = Query::parse(&head, &[])?.options(&head.headers)?;
     let key = request::key(&head.uri)?;
     let ttl_seconds = body::touched(&head.headers, body, &cache.buffers).await?;
-    let expiry = request::expiry(ttl_seconds, cache.coordinator.now())?;
+    let expiry = request::expiry(ttl_seconds, cache.door.now())?;
     match cache.run(Command::Expire(key, expiry), options).await? {
         Reply::Touched(reply) => answer::touched(&reply),
         _ => Err(mismatch()),
@@ -117,8 +116,8 @@ async fn read_many(State(cache): State<Cache>, request: Request) -> Result<Respo
     let options = query.options(&head.headers)?;
     accept::negotiate(&head.headers, &[Format::Json])?;
     let keys = many::keys(query.keys()?)?;
-    let coordinator = cache.coordinator.clone();
-    let running = tokio::spawn(async move { many::read(&coordinator, keys, options).await });
+    let door = cache.door.clone();
+    let running = tokio::spawn(async move { many::read(&door, keys, options).await });
     many::answer(running.await.map_err(|_| aborted())?, &cache.buffers)
 }
 

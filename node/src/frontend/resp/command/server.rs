@@ -106,7 +106,7 @@ fn server_lines(Facts { door, stats, status }: &Facts<'_>) -> Lines {
 
 fn client_lines(Facts { door, .. }: &Facts<'_>) -> Lines {
     vec![
-        ("connected_clients", door.counters.open().to_string()),
+        ("connected_clients", door.counters.connections.open().to_string()),
         ("maxclients", crate::limits::RESP_CLIENTS.to_string()),
     ]
 }
@@ -117,8 +117,8 @@ fn memory_lines(Facts { stats, .. }: &Facts<'_>) -> Lines {
 
 fn stats_lines(Facts { door, stats, .. }: &Facts<'_>) -> Lines {
     vec![
-        ("total_connections_received", door.counters.accepted().to_string()),
-        ("rejected_connections", door.counters.refused().to_string()),
+        ("total_connections_received", door.counters.connections.accepted().to_string()),
+        ("rejected_connections", door.counters.connections.refused().to_string()),
         ("total_commands_processed", door.counters.commands().to_string()),
         ("keyspace_hits", stats.hits.to_string()),
         ("keyspace_misses", stats.misses.to_string()),

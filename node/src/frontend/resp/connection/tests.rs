@@ -369,8 +369,9 @@ async fn one_client_too_many_is_told_so() {
     drop(full);
     let mut client = Client::connect(&door);
     client.ask("PING", "+PONG\r\n").await;
-    assert_eq!((counters.open(), counters.refused(), counters.commands()), (1, 1, 1));
+    let connections = &counters.connections;
+    assert_eq!((connections.open(), connections.refused(), counters.commands()), (1, 1, 1));
     client.ask("QUIT", "+OK\r\n").await;
     client.rest().await.1.unwrap();
-    assert_eq!(counters.open(), 0);
+    assert_eq!(connections.open(), 0);
 }

@@ -1,21 +1,27 @@
 //! [`ClusterInfo`] over the parts of a running node.
 
+mod load;
+mod scrape;
+mod survey;
+
 use crate::{
     admin::{
-        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
-        TopologyNode,
+        ClusterInfo, ClusterStatus, HotKey, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange,
+        Topology, TopologyNode,
     },
     coordinator::Hints,
     frontend::resp::RespCounters,
-    metrics::Metrics,
-    replica::{LocalReplica, Peers},
+    limits,
+    metrics::{Connections, Metrics},
+    replica::{LocalReplica, Peers, Reporter},
 };
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{BoxFuture, ready},
     stream::BoxStream,
 };
-use prometheus_client::metrics::gauge::Gauge;
+use load::Load;
+use parking_lot::Mutex;
 use shoal_membership::{
     Cluster, ClusterView, NodeInfo,
     gossip::GossipCounters,
@@ -25,13 +31,27 @@ use shoal_membership::{
     },
 };
 use shoal_proto::types::NodeId;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use survey::Survey;
 use tokio::time::Instant;
 use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+
+/// How often the node's load is looked at.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// Reads, never changes.
 pub(crate) struct NodeFacts {
+    parts: Parts,
+    started: Instant,
+    // Held for an instant by the worker and by reports.
+    pulse: Mutex<Pulse>,
+    survey: Survey,
+}
+
+/// What there is to read of a node.
+pub(crate) struct Parts {
     pub(crate) cluster_name: String,
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) local: Arc<LocalReplica>,
@@ -39,73 +59,56 @@ pub(crate) struct NodeFacts {
     pub(crate) hints: Arc<Hints>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resp: Arc<RespCounters>,
+    pub(crate) http: Arc<Connections>,
     pub(crate) gossip: Arc<GossipCounters>,
-    pub(crate) gauges: Gauges,
-    pub(crate) started: Instant,
 }
 
-/// What a scrape reads off the moment it comes.
+/// How busy the node has been, as of the last second.
 #[derive(Default)]
-pub(crate) struct Gauges(Vec<(Gauge, Read)>);
+struct Pulse {
+    load: Load,
+    hot_keys: Vec<HotKey>,
+}
 
-type Read = fn(&NodeFacts, &NodeStats) -> u64;
+impl NodeFacts {
+    /// Facts about a node that starts now.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self { parts, started: Instant::now(), pulse: Mutex::default(), survey: Survey::default() }
+    }
 
-impl Gauges {
-    /// Registers the gauges with `metrics`.
-    #[must_use]
-    pub(crate) fn new(metrics: &Metrics) -> Self {
-        let all: [(&str, &str, Read); 26] = [
-            ("store_entries", "Values held", |_, s| s.entries),
-            ("store_markers", "Tombstones and expired markers held", |_, s| s.markers),
-            ("store_bytes", "Bytes held", |_, s| s.bytes),
-            ("store_max_bytes", "Limit on the bytes held", |_, s| s.max_bytes),
-            ("store_hits", "Reads of the own copy that found a value", |_, s| s.hits),
-            ("store_misses", "Reads of the own copy that found none", |_, s| s.misses),
-            ("store_evictions", "Values evicted", |_, s| s.evictions),
-            ("store_expirations", "Values expired", |_, s| s.expirations),
-            ("vnodes_owned", "Vnodes this node owns", |_, s| s.vnodes_owned.into()),
-            ("vnodes_ready", "Vnodes this node votes for", |_, s| s.vnodes_ready.into()),
-            ("hints", "Hints kept for others", |_, s| s.hints),
-            ("hint_bytes", "Their bytes", |_, s| s.hint_bytes),
-            ("resp_connections", "RESP connections open", |_, s| s.connections),
-            ("resp_commands", "RESP commands received", |_, s| s.commands),
-            ("peers_up", "Peers with a stream that stands", |f, _| f.peers.up_count() as u64),
-            ("members", "Members of the ring", |f, _| f.cluster.view().members().len() as u64),
-            ("ring_epoch", "Epoch of the ring record", |f, _| {
-                f.cluster.view().record().map_or(0, |r| r.epoch())
-            }),
-            ("gossip_sealed", "Gossip datagrams sent", |f, _| f.gossip.snapshot().sealed),
-            ("gossip_opened", "Gossip datagrams understood", |f, _| f.gossip.snapshot().opened),
-            ("gossip_refused_malformed", "Gossip datagrams that are none", |f, _| {
-                f.gossip.snapshot().refused_malformed
-            }),
-            ("gossip_refused_other_cluster", "Gossip datagrams of another cluster", |f, _| {
-                f.gossip.snapshot().refused_other_cluster
-            }),
-            ("gossip_refused_unsealed", "Gossip datagrams where only one side has a secret", |f, _| {
-                f.gossip.snapshot().refused_unsealed
-            }),
-            ("gossip_refused_bad_seal", "Gossip datagrams that no secret opens", |f, _| {
-                f.gossip.snapshot().refused_bad_seal
-            }),
-            ("gossip_oversized", "Gossip messages too large to send", |f, _| f.gossip.snapshot().oversized),
-            ("gossip_send_failed", "Gossip datagrams the system would not send", |f, _| {
-                f.gossip.snapshot().send_failed
-            }),
-            ("uptime_milliseconds", "Time since start", |_, s| s.uptime_ms),
-        ];
-        let register = |(name, help, read): (&str, &str, Read)| {
-            let gauge: Gauge = Gauge::default();
-            metrics.register(|registry| registry.register(name, help, gauge.clone()));
-            (gauge, read)
-        };
-        Self(all.into_iter().map(register).collect())
+    /// Feels the node's pulse every second, until shutdown.
+    pub(crate) async fn watch(self: Arc<Self>, shutdown: CancellationToken) {
+        let mut before = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(PULSE) => {}
+            }
+            let (now, requests) = (Instant::now(), &self.parts.metrics.requests);
+            let hot_keys = requests.hottest(limits::HOT_KEYS_REPORTED, now.duration_since(before));
+            let mut pulse = self.pulse.lock();
+            pulse.load.note(now.duration_since(self.started), requests.total());
+            pulse.hot_keys = hot_keys;
+            before = now;
+        }
+    }
+}
+
+impl Reporter for NodeFacts {
+    fn report(&self) -> NodeReport {
+        let pulse = self.pulse.lock();
+        NodeReport {
+            stats: self.stats(),
+            requests_per_second: pulse.load.per_second(),
+            hot_keys: pulse.hot_keys.clone(),
+        }
     }
 }
 
 impl ClusterInfo for NodeFacts {
     fn me(&self) -> NodeAddress {
-        let view = self.cluster.view();
+        let view = self.parts.cluster.view();
         address(&view, view.me())
     }
 
@@ -114,7 +117,7 @@ impl ClusterInfo for NodeFacts {
     }
 
     fn slot_ranges(&self) -> Vec<SlotRange> {
-        let view = self.cluster.view();
+        let view = self.parts.cluster.view();
         let Some(record) = view.record() else { return Vec::new() };
         let dialable = |owner: u16| {
             let address = address(&view, &view.member(owner).node_id);
@@ -133,9 +136,9 @@ impl ClusterInfo for NodeFacts {
     }
 
     fn stats(&self) -> NodeStats {
-        let store = self.local.store.stats();
-        let (hints, hint_bytes) = self.hints.size();
-        let owned = self.cluster.view().my_vnodes().len() as u32;
+        let store = self.parts.local.store.stats();
+        let (hints, hint_bytes) = self.parts.hints.size();
+        let owned = self.parts.cluster.view().my_vnodes().len() as u32;
         NodeStats {
             entries: store.entries,
             markers: store.markers,
@@ -146,18 +149,18 @@ impl ClusterInfo for NodeFacts {
             evictions: store.evictions,
             expirations: store.expirations,
             vnodes_owned: owned,
-            vnodes_ready: self.local.vnodes.ready_count().min(owned),
+            vnodes_ready: self.parts.local.vnodes.ready_count().min(owned),
             hints,
             hint_bytes,
-            connections: self.resp.open(),
-            commands: self.resp.commands(),
-            requests: self.metrics.reads.get() + self.metrics.writes.get(),
+            connections: self.parts.resp.connections.open(),
+            commands: self.parts.resp.commands(),
+            requests: self.parts.metrics.requests.total(),
             uptime_ms: self.started.elapsed().as_millis() as u64,
         }
     }
 
     fn status(&self) -> ClusterStatus {
-        let view = self.cluster.view();
+        let view = self.parts.cluster.view();
         let record = view.record();
         let nodes = view.nodes().values().map(|info| {
             let index = record.and_then(|record| record.index_of(&info.node_id));
@@ -172,7 +175,7 @@ impl ClusterInfo for NodeFacts {
             }
         });
         ClusterStatus {
-            cluster: self.cluster_name.clone(),
+            cluster: self.parts.cluster_name.clone(),
             cluster_id: record.map_or(0, |r| r.cluster_id()),
             epoch: record.map_or(0, |r| r.epoch()),
             phase: record.map_or(0, |r| r.phase().number()),
@@ -184,13 +187,21 @@ impl ClusterInfo for NodeFacts {
     }
 
     fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>> {
-        let report = NodeReport { stats: self.stats(), ..NodeReport::default() };
-        ready(BTreeMap::from([(self.cluster.view().me().clone(), report)])).boxed()
+        let view = self.parts.cluster.view();
+        let others = view.nodes().keys().filter(|node| *node != view.me()).cloned();
+        let asked = self.survey.reports(&self.parts.peers, others.collect());
+        let me = view.me().clone();
+        async move {
+            let mut reports = asked.await;
+            reports.insert(me, self.report());
+            reports
+        }
+        .boxed()
     }
 
     fn topologies(&self) -> BoxStream<'static, Topology> {
         let mut last = None;
-        let views = WatchStream::new(self.cluster.subscribe());
+        let views = WatchStream::new(self.parts.cluster.subscribe());
         // Most views differ in what clients need not know.
         let changes = views.filter_map(move |view| {
             let topology = topology(&view);
@@ -202,15 +213,11 @@ impl ClusterInfo for NodeFacts {
     }
 
     fn is_ready(&self) -> bool {
-        self.cluster.me().ready
+        self.parts.cluster.me().ready
     }
 
     fn metrics_text(&self) -> String {
-        let stats = self.stats();
-        for (gauge, read) in &self.gauges.0 {
-            gauge.set(i64::try_from(read(self, &stats)).unwrap_or(i64::MAX));
-        }
-        self.metrics.text()
+        self.parts.metrics.text(scrape::families(&self.parts, &self.stats()))
     }
 }
 

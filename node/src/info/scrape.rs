@@ -1,0 +1,160 @@
+//! Every number that a scrape reads off the parts of the node.
+
+use super::Parts;
+use crate::{
+    admin::NodeStats,
+    metrics::{Connections, Family, Value},
+    store::StoreStats,
+};
+use shoal_membership::ring;
+use std::sync::Arc;
+
+/// All of them, as of now.
+pub(super) fn families(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
+    [
+        node(parts, stats),
+        connections(parts, stats),
+        store(parts, stats),
+        shards(&parts.local.store.shard_stats()),
+        hints(stats),
+        membership(parts),
+        peers(parts),
+        gossip(parts),
+    ]
+    .concat()
+}
+
+fn node(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
+    let me = parts.cluster.me();
+    let identity =
+        vec![("node_id", me.node_id.to_string()), ("cluster", parts.cluster_name.clone()), ("zone", me.zone)];
+    let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
+    vec![
+        Family::gauge("build_info", "The version of Shoal").labelled(version, 1_u64),
+        Family::gauge("node_info", "Who this node is").labelled(identity, 1_u64),
+        Family::gauge("uptime_seconds", "Time since the node started")
+            .value(Value::Real(stats.uptime_ms as f64 / 1e3)),
+        Family::gauge("ready", "Whether the node has its ring record and all its vnodes are rebuilt")
+            .value(me.ready),
+        Family::gauge("vnodes_owned", "Vnodes the node owns").value(stats.vnodes_owned),
+        Family::gauge("vnodes_ready", "Vnodes the node votes for").value(stats.vnodes_ready),
+        Family::counter("hot_keys_unkept", "Sampled requests whose keys are too long to be told as hot")
+            .value(parts.metrics.requests.unkept_keys()),
+    ]
+}
+
+fn connections(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
+    let doors = [("resp", &parts.resp.connections), ("http", &parts.http)];
+    let each = |family: Family, number: fn(&Connections) -> u64| {
+        let labelled = |family: Family, (door, connections): &(&str, &Arc<Connections>)| {
+            family.labelled(vec![("door", (*door).to_owned())], number(connections))
+        };
+        doors.iter().fold(family, labelled)
+    };
+    vec![
+        each(Family::gauge("connections", "Connections open"), Connections::open),
+        each(Family::counter("connections_accepted", "Connections ever served"), Connections::accepted),
+        each(
+            Family::counter("connections_refused", "Connections turned away because too many were open"),
+            Connections::refused,
+        ),
+        Family::counter("resp_commands", "RESP commands received, those without a key among them")
+            .value(stats.commands),
+    ]
+}
+
+fn store(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
+    let dropped = parts.local.store.stats().markers_dropped;
+    vec![
+        Family::gauge("store_entries", "Values held").value(stats.entries),
+        Family::gauge("store_markers", "Tombstones and expired markers held").value(stats.markers),
+        Family::gauge("store_bytes", "Bytes held").value(stats.bytes),
+        Family::gauge("store_max_bytes", "The limit on the bytes held").value(stats.max_bytes),
+        Family::counter("store_hits", "Reads of the own copy that found a value").value(stats.hits),
+        Family::counter("store_misses", "Reads of the own copy that found none").value(stats.misses),
+        Family::counter("store_evictions", "Values evicted").value(stats.evictions),
+        Family::counter("store_expirations", "Values expired").value(stats.expirations),
+        Family::counter("store_markers_dropped", "Markers given up for room before their time")
+            .value(dropped),
+    ]
+}
+
+fn shards(shards: &[StoreStats]) -> Vec<Family> {
+    let each = |family: Family, number: fn(&StoreStats) -> u64| {
+        let labelled = |family: Family, (shard, stats): (usize, &StoreStats)| {
+            family.labelled(vec![("shard", shard.to_string())], number(stats))
+        };
+        shards.iter().enumerate().fold(family, labelled)
+    };
+    vec![
+        each(Family::gauge("store_shard_entries", "Values held, by shard"), |s| s.entries),
+        each(Family::gauge("store_shard_bytes", "Bytes held, by shard"), |s| s.bytes + s.marker_bytes),
+    ]
+}
+
+fn hints(stats: &NodeStats) -> Vec<Family> {
+    vec![
+        Family::gauge("hints", "Hints kept for others").value(stats.hints),
+        Family::gauge("hint_bytes", "Bytes of the hints kept for others").value(stats.hint_bytes),
+    ]
+}
+
+fn membership(parts: &Parts) -> Vec<Family> {
+    let view = parts.cluster.view();
+    let live = view.members().iter().filter(|member| member.live).count();
+    let is_member = |node| view.record().is_some_and(|record| record.index_of(node).is_some());
+    let gateways = view.nodes().keys().filter(|node| !is_member(node)).count();
+    let (epoch, phase, digest) =
+        view.record().map_or((0, 0, 0), |r| (r.epoch(), r.phase().number(), ring::digest(r)));
+    let record = vec![
+        ("epoch", epoch.to_string()),
+        ("phase", phase.to_string()),
+        ("digest", format!("{digest:016x}")),
+    ];
+    vec![
+        Family::gauge("members", "Members of the ring").value(view.members().len()),
+        Family::gauge("members_live", "Members that seem to live").value(live),
+        Family::gauge("gateways", "Nodes in sight that are no members").value(gateways),
+        Family::gauge("ring_epoch", "Epoch of the ring record, 0 without one").value(epoch),
+        Family::gauge("ring_phase", "Phase of the ring record").value(phase),
+        // A float holds 53 bits exactly; so many are enough to tell that two nodes disagree.
+        Family::gauge("ring_digest", "The first 32 bits of the ring record's digest").value(digest >> 32),
+        Family::gauge("ring_info", "The ring record").labelled(record, 1_u64),
+    ]
+}
+
+fn peers(parts: &Parts) -> Vec<Family> {
+    let sent = parts.peers.sent();
+    vec![
+        Family::gauge("peers_up", "Peers with a stream that stands").value(parts.peers.up_count()),
+        Family::gauge("peer_operations_waiting", "Operations for peers not yet answered")
+            .value(parts.peers.waiting()),
+        Family::counter("peer_batches", "Messages sent to peers").value(sent.batches),
+        Family::counter("peer_operations", "Operations sent to peers").value(sent.operations),
+        Family::counter("peer_payload_bytes", "Bytes of keys and values sent to peers").value(sent.bytes),
+    ]
+}
+
+fn gossip(parts: &Parts) -> Vec<Family> {
+    let counts = parts.gossip.snapshot();
+    let by = |family: Family, name: &'static str, counts: &[(&str, u64)]| {
+        let labelled = |family: Family, (value, count): &(&str, u64)| {
+            family.labelled(vec![(name, (*value).to_owned())], *count)
+        };
+        counts.iter().fold(family, labelled)
+    };
+    let refused = [
+        ("malformed", counts.refused_malformed),
+        ("other_cluster", counts.refused_other_cluster),
+        ("unsealed", counts.refused_unsealed),
+        ("bad_seal", counts.refused_bad_seal),
+        ("undecodable", counts.undecodable),
+    ];
+    let unsent = [("oversized", counts.oversized), ("send_failed", counts.send_failed)];
+    vec![
+        Family::counter("gossip_sent", "Gossip datagrams sent").value(counts.sealed),
+        Family::counter("gossip_received", "Gossip datagrams understood").value(counts.opened),
+        by(Family::counter("gossip_refused", "Gossip datagrams dropped unread"), "reason", &refused),
+        by(Family::counter("gossip_unsent", "Gossip datagrams that could not be sent"), "reason", &unsent),
+    ]
+}

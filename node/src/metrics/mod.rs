@@ -1,0 +1,126 @@
+//! What one node counts, in a registry of its own: several nodes share a process in `dev` and in simulation.
+//!
+//! - [`requests`] counts what doors answer, on the hot path.
+//! - [`Metrics`] holds the counters of everything rarer.
+//! - [`Family`] tells numbers that other parts keep themselves, read when a scrape comes.
+
+mod connections;
+mod histogram;
+mod process;
+pub mod requests;
+mod sample;
+mod table;
+
+pub use connections::{Connections, Place};
+pub use histogram::Histogram;
+pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
+pub use sample::{Family, Value};
+pub use table::ByLevel;
+
+use parking_lot::Mutex;
+use prometheus_client::{
+    encoding::text,
+    metrics::counter::Counter,
+    registry::{Metric, Registry},
+};
+use sample::Scrape;
+use std::fmt;
+
+/// Everything a node counts outside its store.
+pub struct Metrics {
+    // Written once, read by scrapes.
+    registry: Mutex<Registry>,
+    /// Requests of clients, by door.
+    pub requests: Requests,
+    /// Requests that could not reach their level.
+    pub unavailable: ByLevel,
+    /// Requests whose deadline passed.
+    pub timeouts: ByLevel,
+    /// Requests begun anew because a replica knew a newer record or generation.
+    pub stale_restarts: ByLevel,
+    /// Writes that met a larger version.
+    pub superseded: ByLevel,
+    /// Reads that brought owners up to date before they answered.
+    pub read_repairs: ByLevel,
+    /// Deletes that met ONE where QUORUM was out of reach.
+    pub degraded_deletes: Counter,
+    /// Writes kept for an owner that could not be reached.
+    pub hints_stored: Counter,
+    /// Hints delivered.
+    pub hints_replayed: Counter,
+    /// Hints not kept because the bound was reached.
+    pub hints_dropped: Counter,
+    /// Hints dropped for their age.
+    pub hints_expired: Counter,
+    /// Entries taken over from co-owners after a restart.
+    pub rebuild_entries: Counter,
+    /// Vnodes rebuilt.
+    pub rebuild_vnodes: Counter,
+    /// Vnodes that went on with what survived because too few owners still held memory.
+    pub rebuild_lost_vnodes: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("shoal");
+        let r = &mut registry;
+        Self {
+            requests: Requests::new(r),
+            unavailable: added(r, "coordinator_unavailable", "Requests whose level was out of reach"),
+            timeouts: added(r, "coordinator_timeouts", "Requests whose deadline passed"),
+            stale_restarts: added(
+                r,
+                "coordinator_stale_restarts",
+                "Requests begun anew because a replica knew a newer ring or generation",
+            ),
+            superseded: added(r, "coordinator_superseded", "Writes that met a larger version"),
+            read_repairs: added(
+                r,
+                "read_repairs",
+                "Reads that brought owners up to date before they answered",
+            ),
+            degraded_deletes: added(
+                r,
+                "degraded_deletes",
+                "Deletes that met ONE where QUORUM was out of reach",
+            ),
+            hints_stored: added(r, "hints_stored", "Writes kept for an owner that could not be reached"),
+            hints_replayed: added(r, "hints_replayed", "Hints delivered to their owner"),
+            hints_dropped: added(r, "hints_dropped", "Hints not kept because their bound was reached"),
+            hints_expired: added(r, "hints_expired", "Hints dropped for their age"),
+            rebuild_entries: added(r, "rebuild_entries", "Entries taken over from co-owners after a restart"),
+            rebuild_vnodes: added(r, "rebuild_vnodes", "Vnodes rebuilt"),
+            rebuild_lost_vnodes: added(r, "rebuild_lost_vnodes", "Vnodes reset to what survived"),
+            registry: Mutex::new(registry),
+        }
+    }
+}
+
+fn added<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+impl Metrics {
+    /// Everything in OpenMetrics text, together with what was `sampled` for it and what the process uses.
+    #[must_use]
+    pub fn text(&self, sampled: Vec<Family>) -> String {
+        let mut text = String::new();
+        match self.write(&mut text, sampled) {
+            Ok(()) => text,
+            Err(error) => format!("# cannot encode metrics: {error}\n"),
+        }
+    }
+
+    fn write(&self, text: &mut String, sampled: Vec<Family>) -> fmt::Result {
+        text::encode_registry(text, &self.registry.lock())?;
+        let mut registry = Registry::with_prefix("shoal");
+        registry.register_collector(Box::new(Scrape(sampled)));
+        text::encode_registry(text, &registry)?;
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Scrape(process::families())));
+        text::encode_registry(text, &registry)?;
+        text::encode_eof(text)
+    }
+}
