@@ -13,7 +13,7 @@ use crate::{ClientError, Deleted, Found, Stats, Status, Stored, Touched, follow,
 use shoal_membership::ring;
 use shoal_proto::types::{Consistency, Key, Tag, UnixMillis, Value};
 use shoal_proto::wire::admin::v1::{StatusRequest, admin_client::AdminClient};
-use shoal_proto::wire::kv::v1::{self as kv, operation::Op};
+use shoal_proto::wire::kv::v1::{self as kv, kv_client::KvClient, operation::Op};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -176,6 +176,19 @@ impl Client {
             Way::Owners { cluster, .. } => cluster.routes().topologies.clone(),
             Way::Contact(_) => Topologies::default(),
         }
+    }
+
+    /// The topology as the connected node, or any that answers, has it at this moment.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn fetch_topology(&self) -> Result<Topology, ClientError> {
+        let first = self.over_channel(async |channel| {
+            let mut kv = KvClient::new(channel);
+            kv.topology(kv::TopologyRequest {}).await?.into_inner().message().await
+        });
+        let told = first.await?.ok_or_else(|| ClientError::Protocol("no topology was told".into()))?;
+        told.try_into()
     }
 
     /// What this client and its clones have done so far.

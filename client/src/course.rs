@@ -1,6 +1,7 @@
 //! One call's way through the cluster: attempts, one after another or side by side, until one is answered.
 
-use crate::call::{Answer, Call, Job, Ticket};
+use crate::attempt::{Attempt, Reply, first_answer};
+use crate::call::{Answer, Call, Job};
 use crate::cluster::{Cluster, Routes};
 use crate::config::{ROUND_PAUSE, SEND_PATIENCE};
 use crate::node::{Node, Room};
@@ -9,12 +10,8 @@ use crate::{ClientError, mutant};
 use shoal_proto::types::Tag;
 use shoal_proto::wire::kv::v1::operation::Op;
 use smallvec::SmallVec;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// How often all nodes are tried in turn.
@@ -45,18 +42,6 @@ pub(crate) struct Course<'a> {
     unreached: Vec<(String, String)>,
 }
 
-struct Attempt {
-    node: Arc<Node>,
-    index: u16,
-    ticket: Ticket,
-    begun: Instant,
-    /// Whether a node has taken it was looked after.
-    looked_after: bool,
-    /// It is so slow that it has counted as a failure of its node.
-    is_slow: bool,
-    _room: Room,
-}
-
 /// Something to do while no answer comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Alarm {
@@ -71,7 +56,7 @@ enum Alarm {
 }
 
 enum Event {
-    Answered(usize, Result<Result<Answer, ClientError>, oneshot::error::RecvError>),
+    Answered(usize, Reply),
     Rang(Alarm),
 }
 
@@ -205,16 +190,7 @@ impl<'a> Course<'a> {
             set_tag(&mut self.op, tag.map_or(0, Tag::to_bits));
         }
         let (call, ticket) = Call::new(self.op.clone(), self.deadline);
-        let begun = Instant::now();
-        self.running.push(Attempt {
-            node,
-            index,
-            ticket,
-            begun,
-            looked_after: false,
-            is_slow: false,
-            _room: room,
-        });
+        self.running.push(Attempt::new(index, node, ticket, room));
         Job::Call(call)
     }
 
@@ -239,11 +215,7 @@ impl<'a> Course<'a> {
     }
 
     /// What an attempt came to. Tells its node's breaker.
-    fn settle(
-        &mut self,
-        attempt: Attempt,
-        answer: Result<Result<Answer, ClientError>, oneshot::error::RecvError>,
-    ) -> Result<Answer, Failed> {
+    fn settle(&mut self, attempt: Attempt, answer: Reply) -> Result<Answer, Failed> {
         let was_sent = attempt.ticket.give_up();
         let answer = match answer {
             Ok(Ok(Answer::Failure(failure))) => Err(ClientError::from(failure)),
@@ -273,10 +245,13 @@ impl<'a> Course<'a> {
         if verdict == Verdict::Fail {
             return Err(retry::last(error, self.maybe || (others_may && self.kind != Kind::Read)));
         }
+        tracing::debug!(%error, "attempt failed");
         if !self.running.is_empty() {
+            if self.running.iter().all(|attempt| attempt.is_slow) {
+                self.launch_beside();
+            }
             return Ok(());
         }
-        tracing::debug!(%error, "attempt failed");
         if verdict == Verdict::RetryUntagged {
             self.cluster.counters.tags_refused.count();
             self.kind = Kind::Untagged;
@@ -329,6 +304,11 @@ impl<'a> Course<'a> {
         let Some(newest) = self.running.last_mut() else { return };
         newest.is_slow = true;
         newest.node.on_failure();
+        self.launch_beside();
+    }
+
+    /// Makes another attempt beside those that may still be answered, if that is of use and allowed.
+    fn launch_beside(&mut self) {
         let is_repeatable = matches!(self.kind, Kind::Read | Kind::Tagged(_));
         let attempts = self.sent + self.running.len() as u32;
         if is_repeatable
@@ -368,21 +348,6 @@ struct Failed {
     error: ClientError,
     was_sent: bool,
     index: u16,
-}
-
-/// The first of the attempts to be answered or dropped.
-async fn first_answer(
-    running: &mut [Attempt],
-) -> (usize, Result<Result<Answer, ClientError>, oneshot::error::RecvError>) {
-    poll_fn(|context| {
-        for (index, attempt) in running.iter_mut().enumerate() {
-            if let Poll::Ready(answer) = Pin::new(&mut attempt.ticket.answer).poll(context) {
-                return Poll::Ready((index, answer));
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 fn set_tag(op: &mut Op, tag: u64) {

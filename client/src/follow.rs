@@ -49,6 +49,7 @@ impl Following {
         if !self.take(first) {
             return;
         }
+        self.pause = FOLLOW_PAUSE.0;
         let turn_ends = Instant::now() + self.cluster.about(FOLLOW_TURN);
         loop {
             let told = tokio::select! {
@@ -67,7 +68,6 @@ impl Following {
                     if !self.take(told) {
                         return;
                     }
-                    self.pause = FOLLOW_PAUSE.0;
                 }
                 Ok(None) => return,
                 Err(status) => {

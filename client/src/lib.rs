@@ -42,6 +42,7 @@
 //! randomness are its arguments.
 
 mod answers;
+mod attempt;
 mod batch;
 mod breaker;
 mod budget;
@@ -77,7 +78,6 @@ pub use error::ClientError;
 pub use explain::{Explanation, Held, OwnerCopy};
 pub use load::{LoadError, Loaded, Source};
 pub use outcome::Outcome;
-pub use ring::{Ring, RingNode};
 pub use shoal_proto::types::{
     Consistency, CopyState, HotKey, Key, NodeId, NodeReport, NodeStats, OwnerTable, Phase, Tag, Trust,
     UnixMillis, Value,

@@ -77,7 +77,8 @@ async fn in_time<T>(
     patience: Duration,
     opening: impl Future<Output = Result<T, String>>,
 ) -> Result<T, String> {
-    let opened = timeout(patience, opening).await;
+    // Rare, and too large to lie in the future of every caller.
+    let opened = timeout(patience, Box::pin(opening)).await;
     opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis())))
 }
 

@@ -157,16 +157,19 @@ mod tests {
     fn case() -> impl Strategy<Value = Case> {
         let experience =
             prop_oneof![2 => Just(Experience::None), 1 => Just(Experience::Good), 1 => Just(Experience::Bad)];
-        let node = (experience, any::<bool>(), any::<bool>(), any::<bool>());
+        let node = (experience, any::<bool>(), any::<bool>());
         (proptest::collection::vec(node, 1..9), 0u32..4, 1usize..4, 0..SLOTS, any::<u64>()).prop_map(
             |(nodes, vnode_bits, replicas, slot, rotation)| {
-                let (count, replicas) = (nodes.len(), replicas.min(nodes.len()));
-                let row =
-                    |vnode: u64| (0..replicas as u64).map(move |i| (vnode + i + rotation % 7) % count as u64);
+                // The members come first, and only they own anything.
+                let (count, members) = (nodes.len(), 1 + (rotation / 7) as usize % nodes.len());
+                let replicas = replicas.min(members);
+                let row = |vnode: u64| {
+                    (0..replicas as u64).map(move |i| (vnode + i + rotation % 7) % members as u64)
+                };
                 let owners = (0..1u64 << vnode_bits).flat_map(row).map(|owner| owner as u32).collect();
                 let mut response = told(7, 1, count as u16, replicas as u32, owners);
-                for (node, (_, live, ready, member)) in response.nodes.iter_mut().zip(&nodes) {
-                    (node.live, node.ready, node.member) = (*live, *ready, *member);
+                for (i, (node, (_, live, ready))) in response.nodes.iter_mut().zip(&nodes).enumerate() {
+                    (node.live, node.ready, node.member) = (*live, *ready, i < members);
                 }
                 let zone = rotation.is_multiple_of(2).then(|| format!("zone-{}", rotation % 3));
                 let experiences = nodes.into_iter().map(|(experience, ..)| experience).collect();

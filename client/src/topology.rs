@@ -1,8 +1,9 @@
 //! Who owns which keys and where they are, as a node tells it.
 
 use crate::ClientError;
-use shoal_membership::ring::{self, SLOTS};
-use shoal_proto::types::{Key, NodeId, Phase};
+use crate::status::node_id;
+use shoal_membership::ring;
+use shoal_proto::types::{Key, NodeId, OwnerTable, Phase};
 use shoal_proto::wire::kv::v1 as kv;
 use std::sync::Arc;
 
@@ -18,12 +19,14 @@ pub struct Topology {
     pub epoch: u64,
     /// How far the change to that epoch has come.
     pub phase: Phase,
+    /// A hash of the whole record: nodes that agree tell the same.
+    pub digest: u64,
     /// Members in the order the owner table counts them, then the gateways.
     pub nodes: Vec<TopologyNode>,
+    /// Who owns which vnode; `None` before there is a ring.
+    pub table: Option<OwnerTable>,
     /// The node that told it.
     pub told_by: NodeId,
-    replicas: usize,
-    owners: Vec<u16>,
 }
 
 /// One node of a [`Topology`].
@@ -33,6 +36,8 @@ pub struct TopologyNode {
     pub node_id: NodeId,
     /// Its failure domain.
     pub zone: String,
+    /// Relative share of the data; 100 is the default.
+    pub capacity: u32,
     /// Where its gRPC door is (`host:port`); empty while unknown.
     pub grpc_address: String,
     /// It answers, as far as is known.
@@ -66,18 +71,6 @@ pub(crate) enum News {
 }
 
 impl Topology {
-    /// Owners per key, 0 without a ring.
-    #[must_use]
-    pub fn replicas(&self) -> usize {
-        self.replicas
-    }
-
-    /// Vnodes of the ring, 0 without one.
-    #[must_use]
-    pub fn vnodes(&self) -> usize {
-        self.owners.len().checked_div(self.replicas).unwrap_or(0)
-    }
-
     /// The preference list of a key, first owner first; empty without a ring.
     pub fn owners(&self, key: &Key) -> impl Iterator<Item = &TopologyNode> {
         self.preference_list(ring::slot(key.as_bytes())).iter().map(|owner| &self.nodes[usize::from(*owner)])
@@ -85,12 +78,8 @@ impl Topology {
 
     /// The preference list of a hash slot, as indices into the nodes.
     pub(crate) fn preference_list(&self, slot: u16) -> &[u16] {
-        let vnodes = self.vnodes();
-        if vnodes == 0 {
-            return &[];
-        }
-        let vnode = usize::from(slot) * vnodes / usize::from(SLOTS);
-        &self.owners[vnode * self.replicas..][..self.replicas]
+        let table = self.table.as_ref();
+        table.map_or(&[], |table| table.row(ring::vnode_of_slot(slot, table.vnodes())))
     }
 
     /// What `told` is to whoever holds this one.
@@ -119,23 +108,20 @@ impl TryFrom<kv::TopologyResponse> for Topology {
         if told.nodes.len() > MAX_NODES {
             return Err(bad(format!("of {} nodes, {MAX_NODES} are allowed", told.nodes.len())));
         }
-        let replicas = told.replicas as usize;
-        let vnodes = told.owners.len().checked_div(replicas).unwrap_or(0);
-        let is_even = vnodes.is_power_of_two() && vnodes <= usize::from(SLOTS);
-        if vnodes * replicas != told.owners.len() || (told.epoch > 0 && !is_even) {
-            return Err(bad(format!("with {} owners, {replicas} a vnode", told.owners.len())));
-        }
-        let owner = |index: u32| {
-            let known = u16::try_from(index).ok().filter(|index| usize::from(*index) < told.nodes.len());
-            known.ok_or_else(|| bad(format!("with owner {index} of {} nodes", told.nodes.len())))
+        let members = told.nodes.iter().filter(|node| node.member).count();
+        let owner = |index: &u32| {
+            let known = u16::try_from(*index).ok().filter(|index| usize::from(*index) < members);
+            known.ok_or_else(|| bad(format!("with owner {index} of {members} members")))
         };
+        let owners: Vec<u16> = told.owners.iter().map(owner).collect::<Result<_, _>>()?;
+        let table = (told.epoch > 0).then(|| OwnerTable::new(told.replicas as usize, owners));
         Ok(Self {
             cluster_id: told.cluster_id,
             epoch: told.epoch,
             phase: Phase::from_number(told.phase)
                 .ok_or_else(|| bad(format!("in unknown phase {}", told.phase)))?,
-            replicas,
-            owners: told.owners.iter().map(|index| owner(*index)).collect::<Result<_, _>>()?,
+            digest: told.digest,
+            table: table.transpose().map_err(|error| bad(format!("whose table is none: {error}")))?,
             told_by: node_id(&told.node_id)?,
             nodes: told.nodes.into_iter().map(TopologyNode::try_from).collect::<Result<_, _>>()?,
         })
@@ -149,16 +135,13 @@ impl TryFrom<kv::TopologyNode> for TopologyNode {
         Ok(Self {
             node_id: node_id(&node.node_id)?,
             zone: node.zone,
+            capacity: node.capacity,
             grpc_address: node.grpc_address,
             live: node.live,
             ready: node.ready,
             member: node.member,
         })
     }
-}
-
-fn node_id(text: &str) -> Result<NodeId, ClientError> {
-    NodeId::new(text).map_err(|error| ClientError::Protocol(error.to_string()))
 }
 
 #[cfg(test)]
@@ -208,7 +191,6 @@ mod tests {
     #[test]
     fn neighbouring_slots_share_a_preference_list() {
         let topology = topology(7, 1, 3);
-        assert_eq!((topology.vnodes(), topology.replicas()), (2, 2));
         for (slot, owners) in [(0, [0, 1]), (8_191, [0, 1]), (8_192, [1, 0]), (16_383, [1, 0])] {
             assert_eq!(topology.preference_list(slot), owners, "slot {slot}");
         }
@@ -240,7 +222,7 @@ mod tests {
     fn a_node_without_a_ring_has_nothing_new_to_tell() {
         let ringless: Topology =
             kv::TopologyResponse { phase: 0, ..told(0, 0, 1, 0, vec![]) }.try_into().unwrap();
-        assert_eq!((ringless.vnodes(), ringless.preference_list(5)), (0, &[] as &[u16]));
+        assert_eq!((&ringless.table, ringless.preference_list(5)), (&None, &[] as &[u16]));
         assert_eq!(topology(7, 1, 3).compare(&ringless), News::Older);
         assert_eq!(ringless.compare(&topology(7, 1, 3)), News::Newer);
     }
@@ -251,10 +233,19 @@ mod tests {
             Err(ClientError::Protocol(why)) => why,
             other => panic!("{other:?}"),
         };
-        assert_eq!(refused(told(7, 1, 2, 2, vec![0, 1, 1])), "topology with 3 owners, 2 a vnode");
-        assert_eq!(refused(told(7, 1, 2, 1, vec![0, 1, 1])), "topology with 3 owners, 1 a vnode");
-        assert_eq!(refused(told(7, 1, 2, 0, vec![0])), "topology with 1 owners, 0 a vnode");
-        assert_eq!(refused(told(7, 1, 2, 2, vec![0, 2])), "topology with owner 2 of 2 nodes");
+        assert_eq!(
+            refused(told(7, 1, 2, 2, vec![0, 1, 1])),
+            "topology whose table is none: owner table of 3 places does not have one row per vnode"
+        );
+        assert_eq!(
+            refused(told(7, 1, 2, 1, vec![0, 1, 1])),
+            "topology whose table is none: 3 vnodes: a power of two up to 16384 is required"
+        );
+        assert_eq!(
+            refused(told(7, 1, 2, 0, vec![0])),
+            "topology whose table is none: 0 replicas: 1 to 9 are allowed"
+        );
+        assert_eq!(refused(told(7, 1, 2, 2, vec![0, 2])), "topology with owner 2 of 2 members");
         let phase = kv::TopologyResponse { phase: 9, ..told(7, 1, 2, 2, vec![0, 1]) };
         assert_eq!(refused(phase), "topology in unknown phase 9");
     }

@@ -1,93 +1,64 @@
 #!/usr/bin/env bash
 # Takes the pictures of the cluster page, light and dark: six real nodes in three zones under load, one of them killed
-# while the page watches. Needs cargo, perl and Chromium, which is installed where apt-get is at hand.
+# while the page watches. Needs cargo, perl, Redis' tools and Chromium; the last two are installed where apt-get is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-readonly NODES=6 ZONES=(a b c)
-# Node i listens on FIRST + 10 i and the three ports above.
+readonly NODES=6 ZONES=(a b c) MEMORY=64MiB
 readonly FIRST=${FIRST:-27100}
 # How long the page watches, and after how much of it a node dies; in seconds.
 readonly WATCH=${WATCH:-75} DEATH=${DEATH:-45}
 readonly WIDTH=1280 HEIGHT=800
 readonly OUT=${OUT:-docs/images}
-WORK=$(mktemp -d)
-readonly WORK
-
-fail() {
-    echo "error: $*" >&2
-    exit 1
-}
-
-# Every process this script has started, and none other.
-started=()
-cleanup() {
-    kill -KILL "${started[@]}" 2>/dev/null || true
-    wait 2>/dev/null || true
-    rm -rf "$WORK"
-}
-trap cleanup EXIT
+source docs/images/cluster.sh
 
 browser() {
     type -P chromium || type -P chromium-browser || type -P google-chrome
 }
 
-install_chromium() {
-    browser >/dev/null && return
+install_tools() {
+    browser >/dev/null && type -P redis-benchmark >/dev/null && return
     local root=()
     [[ $(id -u) -eq 0 ]] || root=(sudo)
     "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium redis-tools
 }
 
-port() {
-    echo $((FIRST + 10 * $1 + $2))
-}
+# What is asked for most, and over how many connections.
+readonly HOT=(session:eu-west:4711 4 cart/1093/items 2 größe 1 price:{eur}:88 1 $'blob:\xff\xfe' 1)
 
-start_nodes() {
-    local i seeds=()
-    for ((i = 0; i < NODES; i++)); do seeds+=("127.0.0.1:$(port "$i" 3)"); done
-    for ((i = 0; i < NODES; i++)); do
-        "$SHOAL" serve --seed "$(IFS=,; echo "${seeds[*]}")" --zone "${ZONES[i % ${#ZONES[@]}]}" \
-            --resp "127.0.0.1:$(port "$i" 0)" --http "127.0.0.1:$(port "$i" 1)" \
-            --grpc "127.0.0.1:$(port "$i" 2)" --gossip "127.0.0.1:$(port "$i" 3)" \
-            --state-dir "$WORK/state-$i" --max-memory 64MiB --log warn &>"$WORK/node-$i.log" &
+# Many keys over all nodes, and a few popular ones.
+make_load() {
+    local i nodes
+    IFS=, read -ra nodes <<<"$(addresses 0)"
+    perl -e 'srand 7; print pack("V", int(60000 * rand() ** 3)) for 1..400000' >"$WORK/trace"
+    # The last node is the one to die, and its clients with it.
+    again replay "$(IFS=,; echo "${nodes[*]:0:NODES-1}")" 8 &
+    started+=($!)
+    again replay "${nodes[NODES - 1]}" 2 &
+    started+=($!)
+    for ((i = 0; i < ${#HOT[@]}; i += 2)); do
+        again popular "$(port $((i / 2)) 0)" "${HOT[i]}" "${HOT[i + 1]}" &
         started+=($!)
     done
-    for ((i = 0; i < NODES; i++)); do
-        curl -sf --retry 60 --retry-delay 1 --retry-all-errors -o "$WORK/ready" \
-            "http://127.0.0.1:$(port "$i" 1)/health/ready" || fail "node $i is not ready: $(cat "$WORK/node-$i.log")"
+}
+
+# Runs a command until the end of this script, whatever becomes of it.
+again() {
+    while true; do
+        "$@" &>/dev/null || true
+        sleep 0.5
     done
 }
 
-# Two streams of requests: many keys over RESP, and a few popular ones over REST.
-make_load() {
-    local i nodes=()
-    for ((i = 0; i < NODES; i++)); do nodes+=("127.0.0.1:$(port "$i" 0)"); done
-    perl -e 'srand 7; print pack("V", int(60000 * rand() ** 3)) for 1..400000' >"$WORK/trace"
-    # Not through the last node, which is the one to die.
-    unset 'nodes[-1]'
-    (
-        exec &>"$WORK/bench.log"
-        trap 'kill $(jobs -p); exit' TERM
-        while true; do
-            "$SHOAL" bench --trace "$WORK/trace" --node "$(IFS=,; echo "${nodes[*]}")" --threads 1 \
-                --concurrency 8 --value-size 600 --ttl 20m &
-            wait $! || true
-        done
-    ) &
-    started+=($!)
-    for ((i = 0; i < NODES - 1; i++)); do popular "$i" & started+=($!); done
+replay() {
+    nice "$SHOAL" bench --trace "$WORK/trace" --node "$1" --threads 1 --concurrency "$2" \
+        --value-size 600 --ttl 20m
 }
 
 popular() {
-    local url keys=(session:eu-west:4711 'cart%2F1093%2Fitems' 'gr%C3%B6%C3%9Fe' 'price:{eur}:88' 'blob:%FF%FE')
-    url=http://127.0.0.1:$(port "$1" 1)/cache
-    while true; do
-        curl -s -o "$WORK/popular-$1" -X PUT -H 'Content-Type: application/octet-stream' -d 42 \
-            "$url/{$(IFS=,; echo "${keys[*]/\{eur\}/%7Beur%7D}")}" \
-            --next -s -o "$WORK/popular-$1" "$url/session:eu-west:4711?[1-90]" || true
-    done
+    redis-cli -p "$1" SET "$2" 42 EX 1200
+    nice redis-benchmark -p "$1" -c "$3" -n 100000000 -q GET "$2"
 }
 
 # ---- the browser, by its own protocol: one JSON object after the other, each ended by a zero byte ----
@@ -139,18 +110,15 @@ take() {
     echo "$OUT/page-$1.png: $(stat -c %s "$OUT/page-$1.png") bytes"
 }
 
-install_chromium
-if [[ -z ${SHOAL:-} ]]; then
-    cargo build --locked --release --bin shoal
-    SHOAL=target/release/shoal
-fi
+install_tools
+build
 mkdir -p "$OUT"
 start_nodes
 make_load
 start_browser
 open_page "http://127.0.0.1:$(port 0 1)/"
 sleep "$DEATH"
-kill -KILL "${started[NODES - 1]}"
+end "${started[NODES - 1]}"
 sleep $((WATCH - DEATH))
 take light
 take dark

@@ -138,6 +138,17 @@ async fn a_silent_node_is_overtaken_in_time() {
 }
 
 #[tokio::test]
+async fn a_silent_node_and_one_that_fails_leave_the_third() {
+    let cluster = FakeCluster::start().await;
+    cluster.nodes[0].feel(Mood::Silent);
+    cluster.nodes[1].feel(Mood::HangsUp);
+    let client = cluster.connect().await;
+    client.set(k("a"), v("1"), None, &within(Duration::from_millis(800))).await.unwrap();
+    assert!(cluster.tags(0) == cluster.tags(1) && cluster.tags(1) == cluster.tags(2));
+    assert_eq!((cluster.calls(), client.stats().retries), ([1, 1, 1], 2));
+}
+
+#[tokio::test]
 async fn a_read_asks_a_second_node_after_a_while_if_it_is_told_to() {
     let cluster = FakeCluster::start().await;
     cluster.nodes[0].feel(Mood::Silent);

@@ -1,6 +1,6 @@
 //! `shoal hotkeys`.
 
-use super::{NOTHING, key_commands::Target, output, remote::Remote};
+use super::{NOTHING, key_argument::Named, key_commands::Target, output, remote::Remote};
 use clap::Args;
 use serde::Serialize;
 use shoal_client::{Key, Status};
@@ -14,37 +14,29 @@ pub(crate) struct HotKeys {
 }
 
 #[derive(Debug, Serialize, PartialEq)]
-struct Report {
+struct Report<'a> {
     /// Nodes that told.
     answered: Vec<String>,
     /// Nodes that live and did not.
     silent: Vec<String>,
     /// The hottest first.
-    keys: Vec<HotKey>,
+    keys: Vec<HotKey<'a>>,
 }
 
 #[derive(Debug, Serialize, PartialEq)]
-struct HotKey {
+struct HotKey<'a> {
     #[serde(flatten)]
-    key: Name,
+    key: Named<'a>,
     /// Over all nodes that told.
     requests_per_second: f64,
     /// Requests per second that each of them coordinates.
     nodes: BTreeMap<String, f64>,
 }
 
-#[derive(Debug, Serialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-enum Name {
-    /// A key that is text.
-    Key(String),
-    /// A key that is not UTF-8.
-    Bytes(Vec<u8>),
-}
-
 impl HotKeys {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let report = report(&Remote::connect(&self.target.node, None).await?.status().await?);
+        let status = Remote::connect(&self.target.node, None).await?.status().await?;
+        let report = report(&status);
         if self.target.json {
             output::json(&report)?;
         } else {
@@ -55,7 +47,7 @@ impl HotKeys {
 }
 
 /// Adds up what the nodes tell: each counts the requests it coordinates.
-fn report(status: &Status) -> Report {
+fn report(status: &Status) -> Report<'_> {
     let (mut answered, mut silent) = (Vec::new(), Vec::new());
     let mut keys: BTreeMap<&Key, BTreeMap<String, f64>> = BTreeMap::new();
     for node in &status.nodes {
@@ -71,19 +63,15 @@ fn report(status: &Status) -> Report {
             None => {}
         }
     }
-    let mut keys: Vec<HotKey> = keys
+    let mut keys: Vec<HotKey<'_>> = keys
         .into_iter()
-        .map(|(key, nodes)| HotKey {
-            key: Name::of(key.as_bytes()),
-            requests_per_second: nodes.values().sum(),
-            nodes,
-        })
+        .map(|(key, nodes)| HotKey { key: key.into(), requests_per_second: nodes.values().sum(), nodes })
         .collect();
     keys.sort_by(|a, b| b.requests_per_second.total_cmp(&a.requests_per_second));
     Report { answered, silent, keys }
 }
 
-impl Report {
+impl Report<'_> {
     fn print(&self) -> anyhow::Result<()> {
         if self.keys.is_empty() {
             output::line("no key stands out")?;
@@ -98,25 +86,11 @@ impl Report {
     }
 }
 
-impl Name {
-    fn of(bytes: &[u8]) -> Self {
-        match str::from_utf8(bytes) {
-            Ok(text) => Self::Key(text.to_owned()),
-            Err(_) => Self::Bytes(bytes.to_owned()),
-        }
-    }
-}
-
-impl HotKey {
-    /// A key may hold anything, also what would play with a terminal: it is shown escaped.
+impl HotKey<'_> {
     fn row(&self) -> Vec<String> {
-        let key = match &self.key {
-            Name::Key(text) => text.escape_debug().to_string(),
-            Name::Bytes(bytes) => bytes.escape_ascii().to_string(),
-        };
         let nodes: Vec<String> =
             self.nodes.iter().map(|(node, per_second)| format!("{node} {per_second:.0}")).collect();
-        vec![key, format!("{:.0}", self.requests_per_second), nodes.join(", ")]
+        vec![self.key.printable().into_owned(), format!("{:.0}", self.requests_per_second), nodes.join(", ")]
     }
 }
 

@@ -1,10 +1,12 @@
 //! Keys as the command line gives them and as answers show them.
 
+use super::output;
 use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use shoal_proto::types::Key;
 use std::{
+    borrow::Cow,
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt as _,
 };
@@ -52,14 +54,24 @@ impl Spelling {
     }
 }
 
-/// A key in an answer, as JSON.
-#[derive(Debug, Serialize)]
+/// A key in an answer.
+#[derive(Debug, Serialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Named<'a> {
     /// As text.
     Key(&'a str),
     /// A key that is not UTF-8.
     KeyBytes(&'a [u8]),
+}
+
+impl Named<'_> {
+    /// The key for people.
+    pub(crate) fn printable(&self) -> Cow<'_, str> {
+        match self {
+            Self::Key(text) => output::printable(text.as_bytes()),
+            Self::KeyBytes(bytes) => output::printable(bytes),
+        }
+    }
 }
 
 impl<'a> From<&'a Key> for Named<'a> {

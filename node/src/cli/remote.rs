@@ -1,11 +1,10 @@
 //! The one place where a command talks to a cluster.
 
 use anyhow::Context as _;
-use futures::future::join_all;
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Ring,
-    Routing, Tag, Touched, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
+    Tag, Topology, Touched, Value,
 };
 use std::time::Duration;
 
@@ -57,7 +56,8 @@ impl Remote {
 
     /// Reads many keys, each for itself; the answers stand in their order.
     pub(crate) async fn get_many(&self, keys: &[Key]) -> Vec<anyhow::Result<Found>> {
-        join_all(keys.iter().map(|key| self.get(key.clone()))).await
+        let found = self.client.get_many(keys.iter().cloned(), &self.options).await;
+        found.into_iter().map(|found| Ok(found?)).collect()
     }
 
     /// Stores a value.
@@ -97,8 +97,8 @@ impl Remote {
     ///
     /// # Errors
     /// When the node does not tell.
-    pub(crate) async fn ring(&self) -> anyhow::Result<Ring> {
-        Ok(self.client.ring().await?)
+    pub(crate) async fn ring(&self) -> anyhow::Result<Topology> {
+        Ok(self.client.fetch_topology().await?)
     }
 
     /// The cluster as the node sees it.

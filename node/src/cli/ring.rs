@@ -1,7 +1,7 @@
 use super::{NOTHING, key_commands::Target, output, remote::Remote};
 use clap::Args;
 use serde::Serialize;
-use shoal_client::{OwnerTable, RingNode};
+use shoal_client::{OwnerTable, Topology, TopologyNode};
 use shoal_membership::ring::table;
 use shoal_proto::types::{Member, WriterId};
 use std::process::ExitCode;
@@ -69,7 +69,7 @@ impl Ring {
 }
 
 impl<'a> Report<'a> {
-    fn new(ring: &'a shoal_client::Ring) -> anyhow::Result<Self> {
+    fn new(ring: &'a Topology) -> anyhow::Result<Self> {
         let table = ring.table.as_ref();
         let ranges = table.map_or_else(Vec::new, |table| ranges(table, &ring.nodes));
         Ok(Self {
@@ -79,7 +79,7 @@ impl<'a> Report<'a> {
             digest: format!("{:016x}", ring.digest),
             vnodes: table.map_or(0, OwnerTable::vnodes),
             replicas: table.map_or(0, OwnerTable::replicas),
-            answered_by: ring.node_id.as_str(),
+            answered_by: ring.told_by.as_str(),
             nodes: shares(ring, &ranges)?,
             ranges,
         })
@@ -111,7 +111,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn ranges<'a>(table: &OwnerTable, nodes: &'a [RingNode]) -> Vec<Range<'a>> {
+fn ranges<'a>(table: &OwnerTable, nodes: &'a [TopologyNode]) -> Vec<Range<'a>> {
     let name = |owner: u16| nodes.get(usize::from(owner)).map(|node| node.node_id.as_str());
     let named = |range: table::OwnedSlots| Range {
         first: range.start,
@@ -121,12 +121,12 @@ fn ranges<'a>(table: &OwnerTable, nodes: &'a [RingNode]) -> Vec<Range<'a>> {
     table::slot_ranges(table).into_iter().map(named).collect()
 }
 
-fn shares<'a>(ring: &'a shoal_client::Ring, ranges: &[Range<'a>]) -> anyhow::Result<Vec<Share<'a>>> {
+fn shares<'a>(ring: &'a Topology, ranges: &[Range<'a>]) -> anyhow::Result<Vec<Share<'a>>> {
     let table = ring.table.as_ref();
     let fair = table.map_or_else(|| Ok(Vec::new()), |table| fair_vnodes(table, &ring.nodes))?;
     let copies = table.map_or(0, |table| table.places().len());
     let percent = |vnodes: f64| if copies == 0 { 0.0 } else { 100.0 * vnodes / copies as f64 };
-    let share = |(place, node): (usize, &'a RingNode)| {
+    let share = |(place, node): (usize, &'a TopologyNode)| {
         let is_here = |owner: &u16| node.member && usize::from(*owner) == place;
         let vnodes = table.map_or(0, |table| table.places().iter().filter(|owner| is_here(owner)).count());
         let name = node.node_id.as_str();
@@ -151,7 +151,7 @@ fn shares<'a>(ring: &'a shoal_client::Ring, ranges: &[Range<'a>]) -> anyhow::Res
 }
 
 /// What each member is entitled to, in vnodes.
-fn fair_vnodes(table: &OwnerTable, nodes: &[RingNode]) -> anyhow::Result<Vec<f64>> {
+fn fair_vnodes(table: &OwnerTable, nodes: &[TopologyNode]) -> anyhow::Result<Vec<f64>> {
     // Placement looks at zones and capacities alone.
     let writer_id = WriterId::member(1).expect("1 is a member's id");
     let members = nodes.iter().filter(|node| node.member).map(|node| Member {
@@ -195,17 +195,18 @@ mod tests {
     use super::*;
     use shoal_client::{NodeId, Phase};
 
-    fn ring() -> shoal_client::Ring {
-        let node = |name: &str, zone: &str, capacity, member| RingNode {
+    fn ring() -> Topology {
+        let node = |name: &str, zone: &str, capacity, member| TopologyNode {
             node_id: NodeId::new(name).unwrap(),
             zone: zone.into(),
             capacity,
+            grpc_address: String::new(),
             member,
             live: name != "n3",
             ready: name != "n2",
         };
-        shoal_client::Ring {
-            node_id: NodeId::new("n1").unwrap(),
+        Topology {
+            told_by: NodeId::new("n1").unwrap(),
             cluster_id: 7,
             epoch: 1,
             phase: Phase::New,
@@ -250,7 +251,7 @@ mod tests {
 
     #[test]
     fn before_there_is_a_ring_nobody_owns_anything() {
-        let bare = shoal_client::Ring { epoch: 0, table: None, ..ring() };
+        let bare = Topology { epoch: 0, table: None, ..ring() };
         let report = Report::new(&bare).unwrap();
         assert_eq!(report.summary(), "node n1 has no ring yet");
         assert!(report.ranges.is_empty() && report.nodes.iter().all(|share| share.vnodes == 0));

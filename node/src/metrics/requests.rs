@@ -244,3 +244,110 @@ impl Tally {
 fn kind(operation: Operation, level: Consistency) -> usize {
     operation as usize * LEVELS + level as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const ALL_DOORS: [DoorName; 3] = [DoorName::Resp, DoorName::Grpc, DoorName::Rest];
+    const ALL: [Operation; 4] = [Operation::Get, Operation::Set, Operation::Delete, Operation::Expire];
+
+    fn key(n: usize) -> Key {
+        Key::new(n.to_string()).unwrap()
+    }
+
+    fn text(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    proptest! {
+        /// Every request is counted once, at its own door, operation and level, however it was answered.
+        #[test]
+        fn each_request_is_counted_under_its_own_labels(
+            answered in proptest::collection::vec((0usize..3, 0usize..4, 0usize..5, any::<bool>()), 0..60)
+        ) {
+            let mut registry = Registry::default();
+            let requests = Requests::new(&mut registry);
+            let doors = ALL_DOORS.map(|door| requests.door(door));
+            let mut tallies = [0, 1, 2].map(|door| doors[door].tally());
+            for (door, op, level, at_once) in &answered {
+                let (operation, level) = (ALL[*op], Consistency::LEVELS[*level]);
+                if *at_once {
+                    doors[*door].begin(&mut tallies[*door], &key(0));
+                    tallies[*door].answered(operation, level);
+                } else {
+                    doors[*door].waited(operation, level, Duration::from_millis(3));
+                }
+            }
+            doors.iter().zip(&mut tallies).for_each(|(door, tally)| door.conclude(tally));
+            prop_assert_eq!(requests.total(), answered.len() as u64);
+            let text = text(&registry);
+            for (door, op, level, _) in &answered {
+                let same = answered.iter().filter(|(d, o, l, _)| (d, o, l) == (door, op, level)).count();
+                let line = format!(
+                    "requests_total{{door=\"{}\",operation=\"{}\",level=\"{}\"}} {same}",
+                    DOORS[*door], OPERATIONS[*op], Consistency::LEVELS[*level]
+                );
+                prop_assert!(text.lines().any(|found| found == line), "no {:?} in {}", line, text);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_counted_before_its_turn_is_over_and_nothing_twice() {
+        let requests = Requests::new(&mut Registry::default());
+        let door = requests.door(DoorName::Resp);
+        let mut tally = door.tally();
+        for n in 0..5 {
+            door.begin(&mut tally, &key(n));
+            tally.answered(Operation::Get, Consistency::One);
+        }
+        assert_eq!(requests.total(), 0);
+        door.conclude(&mut tally);
+        assert_eq!(requests.total(), 5);
+        door.conclude(&mut tally);
+        // Handed back to be waited for: counted by whoever waits.
+        door.begin(&mut tally, &key(9));
+        door.conclude(&mut tally);
+        assert_eq!(requests.total(), 5);
+    }
+
+    #[test]
+    fn errors_are_counted_under_their_own_labels() {
+        let mut registry = Registry::default();
+        let requests = Requests::new(&mut registry);
+        requests.door(DoorName::Rest).failed(Operation::Expire, Failure::Invalid);
+        requests.door(DoorName::Resp).failed(Operation::Get, Failure::NotReady);
+        let text = text(&registry);
+        let counted: Vec<&str> =
+            text.lines().filter(|l| l.starts_with("request_errors_total") && l.ends_with(" 1")).collect();
+        assert_eq!(
+            counted,
+            [
+                r#"request_errors_total{door="resp",operation="get",kind="not_ready"} 1"#,
+                r#"request_errors_total{door="rest",operation="expire",kind="invalid"} 1"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn one_request_in_so_many_is_sampled_however_long_connections_live() {
+        for per_tally in [1, 7, 64, 10_000] {
+            let requests = Requests::new(&mut Registry::default());
+            let door = requests.door(DoorName::Grpc);
+            let mut begun = 0;
+            while begun < 20_000 {
+                let mut tally = door.tally();
+                (0..per_tally).for_each(|_| door.begin(&mut tally, &key(1)));
+                begun += per_tally;
+            }
+            let hot = requests.hottest(1, Duration::from_secs(1));
+            let counted = hot[0].per_second;
+            let error = (counted / f64::from(begun) - 1.0).abs();
+            assert!(error < 0.1, "{counted} of {begun} in tallies of {per_tally}");
+        }
+    }
+}

@@ -78,3 +78,23 @@ impl EncodeMetric for ByLevel {
         self.0.metric_type()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus_client::{encoding::text, registry::Registry};
+
+    #[test]
+    fn each_level_is_counted_under_its_own_name() {
+        let (mut registry, counters, mut text) = (Registry::default(), ByLevel::default(), String::new());
+        registry.register("repairs", "Repairs", counters.clone());
+        for (times, level) in Consistency::LEVELS.into_iter().enumerate() {
+            (0..times).for_each(|_| counters.inc(level));
+        }
+        text::encode(&mut text, &registry).unwrap();
+        for (times, level) in Consistency::LEVELS.into_iter().enumerate() {
+            let line = format!("repairs_total{{level=\"{level}\"}} {times}");
+            assert!(text.lines().any(|found| found == line), "no {line:?} in {text}");
+        }
+    }
+}

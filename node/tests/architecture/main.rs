@@ -44,6 +44,15 @@ const NODE: &Edges = &[
 
 /// Decisions: time, randomness and the view of the cluster are their arguments.
 const PURE: &[&str] = &[
+    "shoal::cli::bench::doors::reply",
+    "shoal::cli::bench::keys",
+    "shoal::cli::bench::payload",
+    "shoal::cli::bench::plot",
+    "shoal::cli::bench::recorder",
+    "shoal::cli::bench::schedule",
+    "shoal::cli::bench::summary",
+    "shoal::cli::bench::timeline",
+    "shoal::cli::bench::workload",
     "shoal_client::breaker",
     "shoal_client::budget",
     "shoal_client::clock",
@@ -130,6 +139,7 @@ const KEPT: &Edges = &[
     ("clap", &["shoal", "shoal_sim::run_commands"]),
     ("hyper", &["shoal_node::frontend::http::server"]),
     ("madsim", &["shoal_sim"]),
+    ("plotters", &["shoal::cli::bench::plot"]),
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
     ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
@@ -152,7 +162,7 @@ const KEPT: &Edges = &[
     ("std::env", &["shoal::cli", "shoal_client::mutant", "shoal_node::mutant", "shoal_sim"]),
     ("std::fs", &["shoal::cli", "shoal_membership::env::state_file"]),
     ("std::process", &["shoal", "shoal_sim"]),
-    ("std::thread", &["shoal_sim::runner"]),
+    ("std::thread", &["shoal::cli::bench::feed", "shoal_sim::runner"]),
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &["shoal_membership::env::clock", "shoal_sim::journal"]),
     ("tokio_real", &["shoal_membership::gossip::runtime"]),

@@ -2,7 +2,7 @@
 
 use crate::{
     child::{Said, run},
-    cluster::TestCluster,
+    cluster::{TestCluster, eventually},
     ports::free_addresses,
 };
 use serde_json::{Value, json};
@@ -185,6 +185,34 @@ async fn the_status_names_every_node() {
         let named = status["nodes"].as_array().unwrap().iter().find(|row| row["node_id"] == id).unwrap();
         assert_eq!((&named["state"], &named["role"]), (&json!("up"), &json!("member")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hot_keys_are_told_once_there_are_some() {
+    let cluster = TestCluster::start(1).await;
+    let shoal = At::node(&cluster, 0);
+    let said = shoal.run(&["hotkeys"]).await;
+    assert_eq!((said.code, said.text(), said.stderr.as_str()), (Some(1), "no key stands out\n", ""));
+    let mut client = cluster.connect(0).await;
+    let key: &[u8] = b"\xffhot";
+    let mut reads = redis::pipe();
+    for _ in 0..2_000 {
+        reads.cmd("GET").arg(key).ignore();
+    }
+    let mut said = None;
+    eventually("the key stands out", async || {
+        let _: () = reads.query_async(&mut client).await.unwrap();
+        let told = shoal.run(&["hotkeys", "--json"]).await;
+        let found = told.code == Some(0);
+        said = Some(told);
+        found
+    })
+    .await;
+    let hottest = said.unwrap().json()["keys"][0].take();
+    assert_eq!(hottest["key_bytes"], json!(key), "{hottest}");
+    assert!(hottest["requests_per_second"].as_f64().is_some_and(|rate| rate > 0.0), "{hottest}");
+    let told = shoal.text(&["hotkeys"]).await;
+    assert!(told.lines().nth(1).is_some_and(|line| line.starts_with(r"\xffhot ")), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

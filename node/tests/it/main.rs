@@ -5,6 +5,7 @@ mod all_doors;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
+mod bench;
 mod child;
 mod client_tags;
 mod cluster;

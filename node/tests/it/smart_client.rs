@@ -118,7 +118,7 @@ async fn a_killed_process_fails_no_call_at_one_and_none_at_quorum_for_long() {
     one.goes_on(CALLS).await;
     quorum.goes_on(CALLS).await;
     let topology = client.topology().current.expect("the client knows the ring");
-    assert_eq!((topology.nodes.len(), topology.replicas()), (3, 3));
+    assert_eq!((topology.nodes.len(), topology.table.as_ref().unwrap().replicas()), (3, 3));
 
     // The one whose topology the client follows, so that it has to find another.
     processes.running[0].kill();

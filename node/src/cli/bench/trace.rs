@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+/// What fits into memory whatever a packed file unfolds to: 3 GiB.
+const MAX_ENTRIES: usize = 1 << 28;
 /// How a gzip file with deflated content begins.
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 
@@ -20,9 +22,9 @@ pub(crate) enum Format {
     U32x2,
 }
 
-/// One request of a trace.
+/// One request of a trace: a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Request {
+pub(crate) struct Entry {
     /// The key's number.
     pub(crate) key: u32,
     /// The size of its value, if the trace knows.
@@ -32,16 +34,22 @@ pub(crate) struct Request {
 /// Reads at most `limit` requests from a file, packed with gzip or plain.
 ///
 /// # Errors
-/// When the file cannot be read, holds no request, or ends within one.
-pub(crate) fn read(path: &Path, format: Format, limit: usize) -> anyhow::Result<Vec<Request>> {
+/// When the file cannot be read, holds no request or far too many, or ends within one.
+pub(crate) fn read(path: &Path, format: Format, limit: usize) -> anyhow::Result<Vec<Entry>> {
     let trace = || format!("trace {}", path.display());
     let file = File::open(path).with_context(trace)?;
-    let requests = decode(BufReader::new(file), format, limit).with_context(trace)?;
-    anyhow::ensure!(!requests.is_empty(), "trace {} holds no request", path.display());
-    Ok(requests)
+    let entries = decode(BufReader::new(file), format, limit.min(MAX_ENTRIES + 1)).with_context(trace)?;
+    anyhow::ensure!(!entries.is_empty(), "trace {} holds no request", path.display());
+    let is_bounded = entries.len() <= MAX_ENTRIES;
+    anyhow::ensure!(
+        is_bounded,
+        "trace {} holds more than {MAX_ENTRIES} requests: give --requests",
+        path.display()
+    );
+    Ok(entries)
 }
 
-fn decode(mut file: BufReader<impl Read>, format: Format, limit: usize) -> io::Result<Vec<Request>> {
+fn decode(mut file: BufReader<impl Read>, format: Format, limit: usize) -> io::Result<Vec<Entry>> {
     if file.fill_buf()?.starts_with(&GZIP_MAGIC) {
         parse(BufReader::new(MultiGzDecoder::new(file)), format, limit)
     } else {
@@ -49,17 +57,17 @@ fn decode(mut file: BufReader<impl Read>, format: Format, limit: usize) -> io::R
     }
 }
 
-fn parse(mut bytes: impl Read, format: Format, limit: usize) -> io::Result<Vec<Request>> {
-    let mut requests = Vec::new();
-    while requests.len() < limit {
+fn parse(mut bytes: impl Read, format: Format, limit: usize) -> io::Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    while entries.len() < limit {
         let Some(key) = number(&mut bytes)? else { break };
         let value_bytes = match format {
             Format::U32 => None,
             Format::U32x2 => Some(number(&mut bytes)?.ok_or_else(cut)?),
         };
-        requests.push(Request { key, value_bytes });
+        entries.push(Entry { key, value_bytes });
     }
-    Ok(requests)
+    Ok(entries)
 }
 
 /// The next number; `None` at the end.
@@ -93,7 +101,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn decoded(bytes: &[u8], format: Format, limit: usize) -> io::Result<Vec<Request>> {
+    fn decoded(bytes: &[u8], format: Format, limit: usize) -> io::Result<Vec<Entry>> {
         decode(BufReader::new(bytes), format, limit)
     }
 
@@ -105,7 +113,7 @@ mod tests {
             assert_eq!(keys, NUMBERS);
             let sized = decoded(&bytes, Format::U32x2, usize::MAX).unwrap();
             let expected = [(7, Some(100)), (8, Some(u32::MAX))];
-            assert_eq!(sized, expected.map(|(key, value_bytes)| Request { key, value_bytes }));
+            assert_eq!(sized, expected.map(|(key, value_bytes)| Entry { key, value_bytes }));
             assert_eq!(decoded(&bytes, Format::U32, 3).unwrap().len(), 3);
         }
     }

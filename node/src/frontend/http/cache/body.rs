@@ -14,6 +14,7 @@ use axum::{
 use futures::StreamExt as _;
 use serde::{Deserialize, de::DeserializeOwned};
 use shoal_proto::types::{MAX_VALUE_BYTES, Value};
+use std::time::Duration;
 
 /// A value to be stored.
 pub(super) struct Stored {
@@ -122,12 +123,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
 }
 
 async fn read(body: Body, limit: usize, what: &str, buffers: &Buffers) -> Result<Held, Problem> {
-    let late = |_| {
-        let seconds = limits::HTTP_BODY_PATIENCE.as_secs();
-        Problem::body_too_slow(format!("the body did not arrive within {seconds} s"))
-    };
-    let reading = read_all(body, limit, what, buffers);
-    tokio::time::timeout(limits::HTTP_BODY_PATIENCE, reading).await.map_err(late)?
+    in_time(limits::HTTP_BODY_PATIENCE, read_all(body, limit, what, buffers)).await
+}
+
+async fn in_time<T>(
+    patience: Duration,
+    reading: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    let late = |_| Problem::body_too_slow(format!("the body did not arrive within {patience:?}"));
+    tokio::time::timeout(patience, reading).await.map_err(late)?
 }
 
 /// Reads a body of at most `limit` bytes.
@@ -150,4 +154,33 @@ async fn read_all(body: Body, limit: usize, what: &str, buffers: &Buffers) -> Re
         held.extend(&chunk, buffers)?;
     }
     Ok(held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse as _;
+    use bytes::Bytes;
+    use futures::{FutureExt as _, stream};
+
+    type Chunk = Result<Bytes, std::io::Error>;
+
+    #[tokio::test]
+    async fn a_body_that_never_ends_is_given_up() {
+        let begun = stream::once(async { Chunk::Ok("v".into()) }).chain(stream::pending());
+        let buffers = Buffers::default();
+        let reading = read_all(Body::from_stream(begun), 10, "value", &buffers);
+        let problem = in_time(Duration::from_millis(10), reading).await.unwrap_err();
+        assert_eq!(problem.into_response().status(), 408);
+    }
+
+    #[test]
+    fn a_body_is_read_no_further_than_to_its_limit() {
+        // Polled once more than there are chunks within the limit, it would never be done.
+        let chunks = stream::iter(["1234", "5678", "9"].map(|chunk| Chunk::Ok(chunk.into())));
+        let endless = Body::from_stream(chunks.chain(stream::pending()));
+        let buffers = Buffers::default();
+        let problem = read_all(endless, 8, "value", &buffers).now_or_never().unwrap().unwrap_err();
+        assert_eq!(problem.into_response().status(), 413);
+    }
 }
