@@ -64,7 +64,6 @@ mod mutant;
 mod node;
 mod outcome;
 mod retry;
-mod ring;
 mod router;
 mod seed;
 mod stats;

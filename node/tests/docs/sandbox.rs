@@ -18,6 +18,7 @@ use tokio::{
 pub(crate) const DONE_ELSEWHERE: &[(&str, &str)] = &[
     ("test --workspace", ".ci/run runs the tests by this command"),
     ("test -p shoal-node --test docs", "these tests"),
+    ("bench -p shoal-benches", "they only measure; .ci/run's lints compile them"),
     (
         "run -p shoal-sim -- ",
         "sim/tests/simulation.rs runs seeds, .ci/run the mutants, shoal-sim parses each of these",
