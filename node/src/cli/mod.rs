@@ -64,7 +64,7 @@ enum Command {
     #[command(name = "hotkeys")]
     HotKeys(hot_keys::HotKeys),
     /// Replay a trace of requests and measure the answers
-    Bench(bench::Bench),
+    Bench(Box<bench::Bench>),
     /// Check the settings of a node and show what it would run with
     CheckConfig(check_config::CheckConfig),
 }

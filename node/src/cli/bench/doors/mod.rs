@@ -29,7 +29,7 @@ pub(crate) enum Protocol {
 pub(crate) enum Doors {
     Resp(Arc<Plan>),
     Grpc(grpc::Connection),
-    Rest(rest::Doors),
+    Rest(Box<rest::Doors>),
 }
 
 /// One worker's connection.
@@ -77,7 +77,7 @@ impl Doors {
         Ok(match plan.protocol {
             Protocol::Resp => Self::Resp(plan.clone()),
             Protocol::Grpc => Self::Grpc(grpc::Connection::open(plan).await?),
-            Protocol::Rest => Self::Rest(rest::Doors::new(plan)),
+            Protocol::Rest => Self::Rest(Box::new(rest::Doors::new(plan))),
         })
     }
 
