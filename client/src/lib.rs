@@ -84,3 +84,8 @@ pub use shoal_proto::types::{
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};
 pub use topology::{Topologies, Topology, TopologyNode};
+
+/// Its Rust is tested with this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

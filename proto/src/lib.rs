@@ -1,8 +1,33 @@
 //! The wire format and the vocabulary shared by all Shoal crates. No I/O, no policy.
 //!
+//! ```text
+//! bytes <-> wire (generated) <-> convert <-> types
+//! ```
+//!
 //! - [`types`] holds the domain types; each keeps its invariants in its constructors.
 //! - [`wire`] holds the code generated from the `.proto` files.
 //! - [`convert`] is the only mapping between the two.
+//!
+//! What everything else rests on is the order of versions: replicas keep the larger of two states of a key, so that it
+//! does not matter in which order they hear of them.
+//!
+//! ```
+//! use shoal_proto::types::{Stamped, Tag, UnixMillis, Value, WriterId};
+//!
+//! let writer = WriterId::member(1).unwrap();
+//! let tag = |millis| Tag::from_ticks(Tag::first_tick(UnixMillis(millis)), writer).unwrap();
+//!
+//! let old = Stamped::live(tag(1_000), 0, None, Value::new("old")?);
+//! let new = Stamped::live(tag(2_000), 0, Some(UnixMillis(9_000)), Value::new("new")?);
+//! let deleted = Stamped::tombstone(tag(3_000));
+//! assert!(old < new && new < deleted);
+//!
+//! // An expiry is part of the version. Past it, the value is its marker: larger than the value, with the same tag.
+//! let expired = new.clone().as_of(UnixMillis(9_000));
+//! assert!(expired > new && expired < deleted);
+//! assert_eq!((expired.version().tag, expired.value()), (tag(2_000), None));
+//! # Ok::<(), shoal_proto::types::ValueTooLong>(())
+//! ```
 
 pub mod convert;
 pub mod types;

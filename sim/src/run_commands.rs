@@ -129,6 +129,21 @@ mod tests {
     }
 
     #[test]
+    fn the_commands_in_documents_are_understood() {
+        const PREFIX: &str = "cargo run -p shoal-sim -- ";
+        let documents = [include_str!("../../README.md"), include_str!("../../docs/TESTING.md")];
+        let lines = documents.iter().flat_map(|text| text.lines());
+        let commands: Vec<&str> = lines.filter_map(|line| Some(line.split_once(PREFIX)?.1)).collect();
+        assert!(commands.len() > 3, "{commands:?}");
+        for command in commands {
+            let words = command.split_whitespace().take_while(|word| *word != "#");
+            if let Err(error) = Arguments::try_parse_from(["shoal-sim"].into_iter().chain(words)) {
+                panic!("{PREFIX}{command}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn the_commands_are_well_formed() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
     }
