@@ -1,4 +1,4 @@
-# A cluster of real processes for the scripts beside this file, which source it after setting NODES, ZONES, FIRST and
+# A cluster of real processes for the scripts that draw and measure, which source it after setting NODES, ZONES, FIRST and
 # MEMORY. Node i listens on FIRST + 10 i and the three ports above.
 # shellcheck shell=bash
 

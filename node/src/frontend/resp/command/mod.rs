@@ -143,7 +143,7 @@ const fn read(
     keys: Keys,
     plan: Translate,
 ) -> Spec {
-    Spec { name, arguments, summary, arity, flags: READ, keys, handler: Handler::Data(plan) }
+    Spec { flags: READ, ..write(name, arguments, summary, arity, keys, plan) }
 }
 
 const fn write(
