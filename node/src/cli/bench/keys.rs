@@ -4,7 +4,7 @@ use rand::{Rng, RngExt as _};
 use rand_distr::{Distribution as _, Zipf};
 use std::{fmt, str::FromStr};
 
-/// The exponent of YCSB, at which a tenth of the keys gets about three quarters of the requests.
+/// The exponent of YCSB, at which a tenth of the keys of a hundred thousand gets about four fifths of the requests.
 const DEFAULT_THETA: f64 = 0.99;
 const MAX_THETA: f64 = 10.0;
 

@@ -1,6 +1,6 @@
 //! A RESP2 connection without a task of its own: requests and bytes are moved by the worker that waits for them. At
-//! sixteen requests in a pipeline this costs a third of what a channel to a connection's task does, and load that is
-//! cheap to make is load that leaves the machine to the server.
+//! sixteen requests in a pipeline the generator takes about a sixth less processor time than with a channel to a
+//! connection's task, and load that is cheap to make is load that leaves the machine to the server.
 
 use super::{
     CONNECT_TIMEOUT, Failure,
