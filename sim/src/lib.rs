@@ -36,7 +36,7 @@
 //!     reached: level,
 //! };
 //! let (start, end) = (SimTime(0), SimTime(900));
-//! let read = Operation { client: 1, sequence: 1, via: 0, key, action: Action::Read, level, start, end, answer };
+//! let read = Operation { client: 1, sequence: 1, via: Some(0), key, action: Action::Read, level, start, end, answer };
 //! let history = History {
 //!     replicas: 3,
 //!     epoch: UnixMillis(0),

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Load,
     /// A write.
     Set,
+    /// A write that followed a read that did not find a value: no request of its own.
+    Fill,
 }
 
 /// When a request was meant to begin, was sent, and was done; each from the start of the run.
@@ -63,7 +65,10 @@ pub(crate) struct Recorder {
     pub(crate) hits: Measured,
     pub(crate) misses: Measured,
     pub(crate) loads: Measured,
+    /// Writes, fills among them.
     pub(crate) sets: Measured,
+    /// Writes that followed a miss.
+    pub(crate) fills: u64,
     /// How long requests waited to be sent.
     pub(crate) waits: Latencies,
     /// By kind.
@@ -86,11 +91,15 @@ impl Recorder {
             Kind::Miss => &mut self.misses,
             Kind::Load => &mut self.loads,
             Kind::Set => &mut self.sets,
+            Kind::Fill => {
+                self.fills += 1;
+                &mut self.sets
+            }
         };
         measured.latency.record(times.done.saturating_sub(times.due));
         measured.service.record(times.done.saturating_sub(times.sent));
-        // A load is a miss that has been counted, and its set will be.
-        if kind != Kind::Load {
+        // Both belong to a miss that has been counted.
+        if !matches!(kind, Kind::Load | Kind::Fill) {
             self.timeline.answer(times);
         }
     }
@@ -107,6 +116,7 @@ impl Recorder {
         self.misses.merge(&other.misses);
         self.loads.merge(&other.loads);
         self.sets.merge(&other.sets);
+        self.fills += other.fills;
         self.waits.merge(&other.waits);
         for (kind, errors) in &other.errors {
             self.merge_errors(kind, *errors);

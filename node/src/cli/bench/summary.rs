@@ -18,7 +18,9 @@ pub(crate) struct Report {
     seconds: f64,
     gets: u64,
     sets: u64,
-    /// Reads and writes that were answered.
+    /// Sets that followed a miss: a part of its request, not one of their own.
+    fills: u64,
+    /// Requests that were answered.
     requests_per_second: f64,
     /// What was asked for; `None` in a closed loop.
     rate: Option<u64>,
@@ -89,7 +91,8 @@ impl Report {
             seconds: run.took.as_secs_f64(),
             gets,
             sets,
-            requests_per_second: (gets + sets) as f64 / run.took.as_secs_f64().max(1e-9),
+            fills: met.fills,
+            requests_per_second: (gets + sets - met.fills) as f64 / run.took.as_secs_f64().max(1e-9),
             rate: plan.rate,
             hit_ratio: (gets > 0).then(|| hits as f64 / gets as f64),
             errors: errors.collect(),
@@ -130,9 +133,13 @@ impl Report {
             .hit_ratio
             .map_or_else(|| "no reads".into(), |ratio| format!("hit ratio {:.2} %", 100.0 * ratio));
         let asked = self.rate.map(|rate| format!(" of {rate} asked for")).unwrap_or_default();
+        let fills = match self.fills {
+            0 => String::new(),
+            fills => format!(", {fills} of them after misses,"),
+        };
         let errors: u64 = self.errors.values().map(|errors| errors.count).sum();
         format!(
-            "{ratio}, {:.0} requests/s{asked} ({} gets + {} sets in {:.2} s), {errors} errors",
+            "{ratio}, {:.0} requests/s{asked} ({} gets + {} sets{fills} in {:.2} s), {errors} errors",
             self.requests_per_second, self.gets, self.sets, self.seconds
         )
     }
@@ -267,6 +274,16 @@ mod tests {
         let kinds: Vec<String> = report.rows().into_iter().map(|row| row[0].clone()).collect();
         assert_eq!(kinds, ["get hit", "get miss", "set"]);
         assert!(!report.is_failure());
+    }
+
+    #[test]
+    fn what_fills_a_miss_is_no_request_of_its_own() {
+        let mut all = met(60, 40);
+        let times = Times { due: Duration::ZERO, sent: Duration::ZERO, done: Duration::from_micros(1) };
+        (0..40).for_each(|_| all.answer(Kind::Fill, times));
+        let report = report(&[], all, 1);
+        let expected = "hit ratio 60.00 %, 100 requests/s (100 gets + 40 sets, 40 of them after misses, in 1.00 s), 0 errors";
+        assert_eq!(report.headline(), expected);
     }
 
     #[test]

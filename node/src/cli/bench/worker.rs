@@ -189,7 +189,7 @@ impl Answers {
                 recorder.answer(Kind::Miss, times(due, self.sent, done));
                 if let Some((sent, filled)) = self.set {
                     // Whoever fills a miss does so when it likes.
-                    recorder.answer(Kind::Set, times(sent, sent, filled));
+                    recorder.answer(Kind::Fill, times(sent, sent, filled));
                     if self.is_load {
                         recorder.answer(Kind::Load, times(due, self.sent, filled));
                     }
