@@ -98,14 +98,15 @@ impl Client {
         ttl: Option<Duration>,
         options: &CallOptions,
     ) -> Result<Stored, ClientError> {
+        let ttl_ms = ttl.map_or(Ok(0), ttl_ms)?;
         let request = kv::SetRequest {
             key: key.into_bytes(),
             value: value.into_bytes(),
-            ttl_ms: ttl.map_or(Ok(0), ttl_ms)?,
+            ttl_ms,
             consistency: self.level(options),
             deadline_ms: 0,
             tag: tag(options),
-            expires_at: ttl.and_then(|ttl| self.expires_at(ttl)).map_or(0, |at| at.0),
+            expires_at: self.expires_at(ttl_ms).map_or(0, |at| at.0),
         };
         self.call(Op::Set(request), options).await?.try_into()
     }
@@ -257,10 +258,12 @@ impl Client {
     }
 
     /// When something expires that is stored now, the same for all attempts; `None` leaves it to the node.
-    fn expires_at(&self, ttl: Duration) -> Option<UnixMillis> {
+    fn expires_at(&self, ttl_ms: u64) -> Option<UnixMillis> {
         match &self.shared.way {
-            Way::Owners { cluster, .. } => cluster.heard.cluster_time()?.checked_add(ttl),
-            Way::Contact(_) => None,
+            Way::Owners { cluster, .. } if ttl_ms > 0 => {
+                cluster.heard.cluster_time()?.checked_add(Duration::from_millis(ttl_ms))
+            }
+            _ => None,
         }
     }
 }

@@ -34,6 +34,24 @@ async fn a_write_whose_node_dies_is_repeated_elsewhere_as_the_same_write() {
 }
 
 #[tokio::test]
+async fn a_life_shorter_than_a_millisecond_does_not_end_before_it_begins() {
+    let cluster = FakeCluster::start().await;
+    let client = cluster.connect().await;
+    // The tag may be made a moment later, but not every time.
+    let mut lived = 0;
+    for _ in 0..50 {
+        client.set(k("k"), v("v"), Some(Duration::from_nanos(1)), &DEFAULTS).await.unwrap();
+    }
+    for op in cluster.ops(0) {
+        let Op::Set(set) = op else { panic!("not a set") };
+        let made = Tag::from_bits(set.tag).unwrap().millis().0;
+        assert!(set.ttl_ms == 1 && set.expires_at + 1_000 > made, "{set:?}, made at {made}");
+        lived += usize::from(set.expires_at > made);
+    }
+    assert!(lived > 0);
+}
+
+#[tokio::test]
 async fn tags_count_from_the_clusters_time() {
     let cluster = FakeCluster::start().await;
     let client = cluster.connect().await;
