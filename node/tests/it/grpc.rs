@@ -85,7 +85,8 @@ async fn batches_answer_each_key_for_itself_in_order() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_beyond_its_bounds_is_refused_and_values_beyond_them_are_errors_of_their_own() {
-    let cluster = TestCluster::start(1).await;
+    // So much that two of the largest values fit one shard.
+    let cluster = TestCluster::start_with(1, |config| config.max_memory = 4 << 30).await;
     let mut client = connect(&cluster, 0).await;
     let request = kv::BatchGetRequest { keys: vec!["k".into(); 10_001], ..Default::default() };
     let refused = client.batch_get(request).await.unwrap_err();

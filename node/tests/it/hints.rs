@@ -21,7 +21,8 @@ async fn what_a_stopped_owner_missed_is_handed_to_it_when_it_is_back() {
     cluster.wait_ready().await;
     eventually("hints are delivered", async || cluster.info(0).stats().hints == 0).await;
     assert_eq!(cluster.info(0).stats().hint_bytes, 0);
-    assert_eq!(cluster.metric(0, "shoal_hints_replayed_total"), 200);
+    // One whose answer comes too late on a busy machine is delivered again.
+    assert!((200..300).contains(&cluster.metric(0, "shoal_hints_replayed_total")));
     for i in 0..3 {
         eventually("every owner holds every key", async || cluster.held(i) == expected).await;
     }
