@@ -115,7 +115,8 @@ pub trait ClusterInfo: Send + Sync + 'static {
     fn stats(&self) -> NodeStats;
     /// The cluster as this node sees it.
     fn status(&self) -> ClusterStatus;
-    /// What every node that answers in time says of itself, this one included.
+    /// What every node that answers in time says of itself, this one included. However many ask, the other nodes are
+    /// asked once for all within a second.
     fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>>;
     /// Who owns which keys: as it is now, and again whenever it changes.
     fn topologies(&self) -> BoxStream<'static, Topology>;

@@ -70,8 +70,6 @@ pub const HTTP_STALL: Duration = Duration::from_secs(60);
 pub const HTTP_JSON_BYTES: usize = 6 * shoal_proto::types::MAX_VALUE_BYTES + 1024;
 /// Bytes of bodies, of requests and of answers in JSON, held for all HTTP connections together.
 pub const HTTP_BUFFER_BYTES: usize = 256 * 1024 * 1024;
-/// For how long the answer about the whole cluster is handed out again.
-pub const SURVEY_LIFE: Duration = Duration::from_secs(1);
 /// Bytes of a hot key that the answer about the whole cluster shows.
 pub const HOT_KEY_SHOWN_BYTES: usize = 256;
 

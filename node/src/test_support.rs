@@ -1,8 +1,25 @@
-//! Small clusters for unit tests.
+//! Small clusters and plain answers for unit tests.
 
+use crate::coordinator::Outcome;
 use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo};
-use shoal_proto::types::{Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
+use shoal_proto::types::{Consistency, Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
 use std::sync::Arc;
+
+/// Of an answer at ONE that nothing is to be said of.
+pub(crate) fn outcome() -> Outcome {
+    Outcome {
+        tag: None,
+        expires_at: None,
+        ttl: None,
+        reached: Consistency::One,
+        asked: 1,
+        answered: 1,
+        superseded_by: None,
+        repaired: false,
+        hinted: false,
+        degraded: false,
+    }
+}
 
 pub(crate) fn node_id(i: usize) -> NodeId {
     NodeId::new(&format!("n{i}")).unwrap()

@@ -1,4 +1,4 @@
-use super::{NOTHING, key_commands::Target, output, remote::Remote};
+use super::{NOTHING, key_commands::Target, output, remote::Remote, status::state};
 use clap::Args;
 use serde::Serialize;
 use shoal_client::{OwnerTable, Topology, TopologyNode};
@@ -133,11 +133,7 @@ fn shares<'a>(ring: &'a Topology, ranges: &[Range<'a>]) -> anyhow::Result<Vec<Sh
         Share {
             node_id: name,
             zone: &node.zone,
-            state: match (node.live, node.ready) {
-                (false, _) => "down",
-                (true, false) => "rebuilding",
-                (true, true) => "up",
-            },
+            state: state(node.live, node.ready),
             role: if node.member { "member" } else { "gateway" },
             capacity: node.capacity,
             vnodes,

@@ -106,16 +106,21 @@ impl<'a> From<&'a shoal_client::Status> for Cluster<'a> {
     }
 }
 
+/// How a node is, in a word.
+pub(super) fn state(live: bool, ready: bool) -> &'static str {
+    match (live, ready) {
+        (false, _) => "down",
+        (true, false) => "rebuilding",
+        (true, true) => "up",
+    }
+}
+
 impl<'a> From<&'a NodeStatus> for Node<'a> {
     fn from(node: &'a NodeStatus) -> Self {
         Self {
             node_id: node.node_id.as_str(),
             generation: node.generation,
-            state: match (node.live, node.ready) {
-                (false, _) => "down",
-                (true, false) => "rebuilding",
-                (true, true) => "up",
-            },
+            state: state(node.live, node.ready),
             zone: &node.zone,
             role: if node.member { "member" } else { "gateway" },
             owned_vnodes: node.owned_vnodes,

@@ -67,23 +67,11 @@ impl Room {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::coordinator::{GetReply, Outcome};
-    use shoal_proto::types::{Consistency, Value};
+    use crate::{coordinator::GetReply, test_support::outcome};
+    use shoal_proto::types::Value;
 
     fn value(bytes: usize) -> Result<Reply, CoordinatorError> {
-        let outcome = Outcome {
-            tag: None,
-            expires_at: None,
-            ttl: None,
-            reached: Consistency::One,
-            asked: 1,
-            answered: 1,
-            superseded_by: None,
-            repaired: false,
-            hinted: false,
-            degraded: false,
-        };
-        Ok(Reply::Value(GetReply { value: Some(Value::new(vec![0; bytes]).unwrap()), outcome }))
+        Ok(Reply::Value(GetReply { value: Some(Value::new(vec![0; bytes]).unwrap()), outcome: outcome() }))
     }
 
     #[test]

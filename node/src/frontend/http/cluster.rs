@@ -12,58 +12,24 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     routing::get,
 };
-use futures::{
-    FutureExt as _,
-    future::{BoxFuture, Shared},
-};
-use parking_lot::Mutex;
 use serde::Serialize;
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::time::Instant;
 
 pub(super) fn routes(info: Arc<dyn ClusterInfo>) -> Router {
-    let surveys = Arc::new(Surveys { info, last: Mutex::default() });
-    Router::new().route("/cluster.json", get(cluster)).with_state(surveys)
+    Router::new().route("/cluster.json", get(cluster)).with_state(info)
 }
 
-type Survey = Shared<BoxFuture<'static, Bytes>>;
-
-/// Asks the cluster once for all who want to know at about the same time.
-struct Surveys {
-    info: Arc<dyn ClusterInfo>,
-    last: Mutex<Option<(Instant, Survey)>>,
-}
-
-impl Surveys {
-    fn at(&self, now: Instant) -> Survey {
-        let mut last = self.last.lock();
-        match last.as_ref() {
-            Some((begun, survey)) if now.saturating_duration_since(*begun) < limits::SURVEY_LIFE => {
-                survey.clone()
-            }
-            _ => {
-                let info = self.info.clone();
-                let survey = async move {
-                    let mut reports = info.survey().await;
-                    let document = Document::new(info.status(), &mut reports);
-                    // Names, numbers and text always serialize.
-                    Bytes::from(serde_json::to_vec(&document).unwrap_or_default())
-                };
-                let survey = survey.boxed().shared();
-                *last = Some((now, survey.clone()));
-                survey
-            }
-        }
-    }
-}
-
-async fn cluster(State(surveys): State<Arc<Surveys>>) -> ([(HeaderName, HeaderValue); 2], Bytes) {
+/// Everybody who asks at about the same time shares one survey: see [`ClusterInfo::survey`].
+async fn cluster(State(info): State<Arc<dyn ClusterInfo>>) -> ([(HeaderName, HeaderValue); 2], Bytes) {
+    let mut reports = info.survey().await;
+    let document = Document::new(info.status(), &mut reports);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    (headers, surveys.at(Instant::now()).await)
+    // Names, numbers and text always serialize.
+    (headers, Bytes::from(serde_json::to_vec(&document).unwrap_or_default()))
 }
 
 #[derive(Serialize)]
@@ -210,7 +176,6 @@ impl From<HotKey> for Hot {
 #[cfg(test)]
 mod tests {
     use super::{super::testing::*, *};
-    use std::sync::atomic::Ordering::Relaxed;
 
     #[tokio::test]
     async fn nodes_that_do_not_answer_are_shown_without_a_report() {
@@ -225,17 +190,5 @@ mod tests {
         let hot = &me["report"]["hot_keys"];
         assert_eq!((&hot[0]["key"], &hot[0]["key_bytes"]), (&"a%2F%FF".into(), &3.into()));
         assert_eq!((hot[1]["key"].as_str().unwrap().len(), &hot[1]["key_bytes"]), (256, &300.into()));
-    }
-
-    #[tokio::test]
-    async fn the_cluster_is_asked_once_for_all_who_want_to_know_at_about_the_same_time() {
-        let info = info(true);
-        let surveys = Surveys { info: info.clone(), last: Mutex::default() };
-        let now = Instant::now();
-        let (first, second) = (surveys.at(now), surveys.at(now + limits::SURVEY_LIFE / 2));
-        assert_eq!(first.await, second.await);
-        assert_eq!(info.surveys.load(Relaxed), 1);
-        surveys.at(now + limits::SURVEY_LIFE).await;
-        assert_eq!(info.surveys.load(Relaxed), 2);
     }
 }

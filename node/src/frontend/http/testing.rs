@@ -15,24 +15,16 @@ use futures::{
 };
 use shoal_membership::{Addresses, NodeInfo};
 use shoal_proto::types::{Key, NodeId};
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::{collections::BTreeMap, sync::Arc};
 use tower::ServiceExt as _;
 
 /// Facts of a node that has three vnodes of eight ready, or all of them.
 pub(super) fn info(ready: bool) -> Arc<Facts> {
-    Arc::new(Facts { ready, surveys: AtomicUsize::new(0) })
+    Arc::new(Facts { ready })
 }
 
 pub(super) struct Facts {
     ready: bool,
-    /// How often the whole cluster was asked.
-    pub(super) surveys: AtomicUsize,
 }
 
 impl ClusterInfo for Facts {
@@ -71,7 +63,6 @@ impl ClusterInfo for Facts {
     }
 
     fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>> {
-        self.surveys.fetch_add(1, Relaxed);
         let hot = |bytes: &[u8], per_second| HotKey { key: Key::new(bytes.to_vec()).unwrap(), per_second };
         let report = NodeReport {
             stats: self.stats(),

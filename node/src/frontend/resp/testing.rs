@@ -5,7 +5,7 @@ use crate::{
     admin::{
         ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
     },
-    coordinator::{CoordinatorError, ExistedReply, GetReply, Outcome, RequestOptions, SetReply},
+    coordinator::{CoordinatorError, ExistedReply, GetReply, RequestOptions, SetReply},
     frontend::{Command, Reply},
     metrics::{DoorName, DoorRequests, Metrics, Tally},
 };
@@ -16,27 +16,14 @@ use futures::{
 };
 use parking_lot::Mutex;
 use shoal_membership::{Addresses, NodeInfo};
-use shoal_proto::types::{Consistency, Key, NodeId, UnixMillis, Value};
+use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
 
+pub(super) use crate::test_support::outcome;
+
 pub(super) fn value(text: &str) -> Value {
     Value::new(text.to_owned()).unwrap()
-}
-
-pub(super) fn outcome() -> Outcome {
-    Outcome {
-        tag: None,
-        expires_at: None,
-        ttl: None,
-        reached: Consistency::One,
-        asked: 1,
-        answered: 1,
-        superseded_by: None,
-        repaired: false,
-        hinted: false,
-        degraded: false,
-    }
 }
 
 /// A map that answers at once what is local, and the rest when told to.
