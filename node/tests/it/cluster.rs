@@ -1,6 +1,9 @@
 //! Clusters of real nodes in this process, on ports of their own.
 
-use crate::{ports::free_addresses, raw};
+use crate::{
+    ports::{are_free, free_addresses},
+    raw,
+};
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use shoal_membership::{
     Addresses, Env, Seed, StateFile,
@@ -69,6 +72,8 @@ impl TestCluster {
 
     pub(crate) async fn start_node(&mut self, i: usize) {
         let node = &mut self.nodes[i];
+        // A door whose last connection outlives the drain of a node that stops has its port for a moment longer.
+        eventually("the node's ports are free", async || are_free(&node.config.listen)).await;
         node.running = Some(start(node.config.clone(), node.state.clone()).await.unwrap());
     }
 

@@ -28,6 +28,16 @@ fn free() -> SocketAddr {
             let port = FIRST + ((mine + u32::from(NEXT.fetch_add(1, Relaxed))) % range) as u16;
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         })
-        .find(|address| TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok())
+        .find(|address| is_free(*address))
         .expect("no free port")
+}
+
+/// Whether nobody listens on any of them.
+pub(crate) fn are_free(addresses: &ListenAddresses) -> bool {
+    let ListenAddresses { resp, http, grpc, gossip } = *addresses;
+    [resp, http, grpc, gossip].into_iter().all(is_free)
+}
+
+fn is_free(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }

@@ -204,12 +204,12 @@ async fn a_grpc_call_ends_when_its_client_no_longer_waits() {
     let mut client = KvClient::connect(format!("http://{}", processes.listen[0].grpc)).await.unwrap();
     let consistency = Consistency::Quorum.into();
     let mut request = tonic::Request::new(GetRequest { key: "k".into(), consistency, deadline_ms: 0 });
-    // Longer than the node would take by itself.
-    request.set_timeout(Duration::from_secs(4));
+    // Longer than the node would take by itself, and over before it gives the silent streams up.
+    request.set_timeout(Duration::from_millis(2_500));
     let status = client.get(request).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::DeadlineExceeded, "{status:?}");
     // The node's own word, not that of a library that cut it off.
-    assert!(status.message().starts_with("QUORUM needs 2 owners, 1 answered within 3"), "{status:?}");
+    assert!(status.message().starts_with("QUORUM needs 2 owners, 1 answered within 2"), "{status:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
