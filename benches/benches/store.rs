@@ -1,7 +1,7 @@
 //! The store under one core: a hit, an overwrite, and a new key that evicts another.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use shoal_node::store::{Store, StoreConfig};
+use shoal_node::store::{EvictionPolicy, Store, StoreConfig};
 use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Vnode, WriterId};
 use std::{hint::black_box, time::Duration};
 
@@ -70,8 +70,9 @@ fn puts(c: &mut Criterion) {
 
 fn filled(max_bytes: u64) -> Store {
     let marker_life = Duration::from_secs(3600);
+    let policy = EvictionPolicy::default();
     let store =
-        Store::new(StoreConfig { max_bytes, vnodes: VNODES, seed: 1, marker_life, marker_share: 0.05 });
+        Store::new(StoreConfig { max_bytes, policy, vnodes: VNODES, seed: 1, marker_life, marker_share: 0.05 });
     for (vnode, key) in keys() {
         store.put(vnode, &key, stamped(1, None), Cause::User, NOW);
     }

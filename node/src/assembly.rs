@@ -19,7 +19,7 @@ use crate::{
         handshake::Identity,
     },
     ring::{LearnError, RingAgent, RingLedger, RingSettings},
-    store::{Store, StoreConfig},
+    store::{EvictionPolicy, Store, StoreConfig},
 };
 use futures::future::join_all;
 use rand::Rng as _;
@@ -135,6 +135,7 @@ impl Node {
         )?);
         let store = Arc::new(Store::new(StoreConfig {
             max_bytes: config.max_memory,
+            policy: EvictionPolicy::default(),
             vnodes: config.vnodes,
             seed: env.seed.derive("store index").0,
             marker_life: limits::MARKER_LIFE,

@@ -108,10 +108,10 @@ pub const REPORT_TIMEOUT: Duration = Duration::from_millis(300);
 /// How long their reports are good for: however many ask, nodes are not asked more often.
 pub const REPORT_LIFE: Duration = Duration::from_secs(1);
 
-/// Shards of the store at most.
-pub const STORE_SHARDS: u64 = 64;
-/// Bytes below which the store is not divided further.
-pub const STORE_SHARD_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes beyond which a shard of the store is not made: there are as many shards as that takes, in powers of two.
+pub const STORE_SHARD_BYTES: u64 = 48 * 1024 * 1024;
+/// The most that a shard can hold, whatever the store's limit is raised to.
+pub const STORE_SHARD_BYTES_MAX: u64 = 96 * 1024 * 1024;
 
 const KEY_AND_VALUE: usize = shoal_proto::types::MAX_KEY_BYTES + shoal_proto::types::MAX_VALUE_BYTES;
 
@@ -127,4 +127,4 @@ const _: () =
     assert!(HOT_KEYS_REPORTED <= HOT_KEYS && HOT_KEYS_REPORTED * (HOT_KEY_BYTES + 32) < PEER_BATCH_BYTES);
 const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);
 const _: () = assert!(HTTP_BUFFER_BYTES <= u32::MAX as usize, "taken in permits, many at once");
-const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize * 3 / 4);
+const _: () = assert!(KEY_AND_VALUE < STORE_SHARD_BYTES as usize / 4);

@@ -176,6 +176,11 @@ impl LocalReplica {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
+            PutOutcome::Full { bytes, limit } => {
+                return Err(Refusal::Invalid(format!(
+                    "memory is full and nothing is evicted: no room for {bytes} bytes in a shard of {limit}"
+                )));
+            }
             PutOutcome::TooLarge { bytes, limit } => {
                 return Err(Refusal::Invalid(format!(
                     "entry of {bytes} bytes does not fit this node's shards of {limit} bytes"

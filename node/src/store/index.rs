@@ -1,89 +1,201 @@
-use super::{entry::Entry, slab::Slab};
-use hashbrown::HashTable;
+//! Finds entries by key: for every vnode a table of its own, so that a vnode can be walked without touching the others
+//! and growth never moves much at once.
+//!
+//! A table is a row of cells in ascending order of hash, with free cells in between: an entry stands at the place its
+//! hash says, or as soon after it as the order allows. A cell holds 16 bits of the hash and a location, so that a table
+//! grows, by an eighth at a time, without looking at any entry.
+
+use super::arena::Loc;
 use shoal_proto::types::Vnode;
 
 /// Beyond this many tables vnodes share them, so that a cluster of many vnodes does not spend its memory on empty ones.
 const MAX_TABLES: u16 = 1_024;
+const CELL: usize = 5;
 
-/// Finds slots by key: one hash table per vnode, so that a vnode can be walked without touching the others and growth
-/// never rehashes much at once.
 pub(super) struct Index {
-    tables: Box<[HashTable<u32>]>,
+    tables: Box<[Table]>,
+    /// Leading bits of a hash that all entries share.
+    shared_bits: u32,
+    /// Bytes of all tables.
+    bytes: u64,
 }
 
 impl Index {
-    pub(super) fn new(vnodes: u16) -> Self {
-        Self { tables: (0..table_count(vnodes)).map(|_| HashTable::new()).collect() }
+    pub(super) fn new(vnodes: u16, shared_bits: u32) -> Self {
+        let tables: Box<[Table]> = (0..vnodes.clamp(1, MAX_TABLES)).map(|_| Table::default()).collect();
+        let bytes = size_of_val(&*tables) as u64;
+        Self { tables, shared_bits, bytes }
     }
 
-    /// Bytes of an index without entries.
-    pub(super) fn fixed_bytes(vnodes: u16) -> u64 {
-        u64::from(table_count(vnodes)) * size_of::<HashTable<u32>>() as u64
+    /// What it takes, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
-    pub(super) fn find(&self, slab: &Slab, vnode: Vnode, hash: u64, key: &[u8]) -> Option<u32> {
-        let is_it = |entry: &Entry| entry.hash() == hash && entry.vnode() == vnode && entry.key() == key;
-        self.table(vnode).find(scatter(hash), |slot| is_it(&slab[*slot])).copied()
+    /// The first location under `hash` that `is_it`.
+    pub(super) fn find(&self, vnode: Vnode, hash: u64, is_it: impl Fn(Loc) -> bool) -> Option<Loc> {
+        self.tables[self.table(vnode)].of(self.mark(hash)).find(|at| is_it(*at))
     }
 
-    /// Adds `slot`, whose key must not be in the index.
-    pub(super) fn insert(&mut self, slab: &Slab, slot: u32) {
-        let entry = &slab[slot];
-        self.table_mut(entry.vnode())
-            .insert_unique(scatter(entry.hash()), slot, |other| rehash(slab, *other));
+    pub(super) fn insert(&mut self, vnode: Vnode, hash: u64, at: Loc) {
+        let mark = self.mark(hash);
+        self.change(vnode, |table| table.insert(mark, at));
     }
 
-    /// Takes out `slot`, whose entry must still be there.
-    pub(super) fn remove(&mut self, slab: &Slab, slot: u32) {
-        let entry = &slab[slot];
-        let table = self.table_mut(entry.vnode());
-        if let Ok(found) = table.find_entry(scatter(entry.hash()), |other| *other == slot) {
-            found.remove();
-        }
-        if table.len() < table.capacity() / 8 {
-            table.shrink_to(2 * table.len(), |other| rehash(slab, *other));
-        }
+    pub(super) fn remove(&mut self, vnode: Vnode, hash: u64, at: Loc) {
+        let mark = self.mark(hash);
+        self.change(vnode, |table| table.remove(mark, at));
     }
 
-    /// The entry at `from` is about to move to `to`.
-    pub(super) fn rename(&mut self, slab: &Slab, from: u32, to: u32) {
-        let entry = &slab[from];
-        if let Some(slot) =
-            self.table_mut(entry.vnode()).find_mut(scatter(entry.hash()), |slot| *slot == from)
-        {
-            *slot = to;
-        }
+    /// The entry at `from` is at `to` now.
+    pub(super) fn rename(&mut self, vnode: Vnode, hash: u64, from: Loc, to: Loc) {
+        let mark = self.mark(hash);
+        let table = self.table(vnode);
+        self.tables[table].rename(mark, from, to);
     }
 
-    /// The slots of one vnode, in no meaningful order.
-    pub(super) fn of_vnode<'a>(&'a self, slab: &'a Slab, vnode: Vnode) -> impl Iterator<Item = u32> + 'a {
-        self.table(vnode).iter().copied().filter(move |slot| slab[*slot].vnode() == vnode)
+    /// Entries of the vnode, and of others that share its table, whose hash is `after` or larger in the bits that are
+    /// kept of it: in ascending order of these bits, which come with them.
+    pub(super) fn walk(&self, vnode: Vnode, after: u64) -> impl Iterator<Item = (u16, Loc)> {
+        self.tables[self.table(vnode)].walk(self.mark(after))
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.tables.iter().map(HashTable::len).sum()
+        self.tables.iter().map(|table| table.len as usize).sum()
     }
 
-    fn table(&self, vnode: Vnode) -> &HashTable<u32> {
-        &self.tables[usize::from(vnode.0) % self.tables.len()]
+    fn mark(&self, hash: u64) -> u16 {
+        (hash << self.shared_bits >> 48) as u16
     }
 
-    fn table_mut(&mut self, vnode: Vnode) -> &mut HashTable<u32> {
-        &mut self.tables[usize::from(vnode.0) % self.tables.len()]
+    fn table(&self, vnode: Vnode) -> usize {
+        usize::from(vnode.0) % self.tables.len()
+    }
+
+    fn change(&mut self, vnode: Vnode, change: impl FnOnce(&mut Table)) {
+        let number = self.table(vnode);
+        let table = &mut self.tables[number];
+        let before = table.bytes();
+        change(table);
+        self.bytes = self.bytes + table.bytes() - before;
     }
 }
 
-fn table_count(vnodes: u16) -> u16 {
-    vnodes.clamp(1, MAX_TABLES)
+/// A free cell has the location [`Loc::NONE`].
+#[derive(Default)]
+struct Table {
+    cells: Vec<[u8; CELL]>,
+    len: u32,
+    /// Cells that hashes say; `cells` may run on beyond them.
+    places: u32,
 }
 
-fn rehash(slab: &Slab, slot: u32) -> u64 {
-    scatter(slab[slot].hash())
+const FREE: [u8; CELL] = [0xFF; CELL];
+
+impl Table {
+    fn bytes(&self) -> u64 {
+        (self.cells.capacity() * CELL) as u64
+    }
+
+    /// Locations under exactly this mark.
+    fn of(&self, mark: u16) -> impl Iterator<Item = Loc> {
+        let run = self.cells[self.first(mark)..].iter().take_while(move |c| **c != FREE && mark_of(c) == mark);
+        run.map(loc_of)
+    }
+
+    fn walk(&self, from: u16) -> impl Iterator<Item = (u16, Loc)> {
+        let cells = self.cells[self.first(from)..].iter().filter(|cell| **cell != FREE);
+        cells.map(|cell| (mark_of(cell), loc_of(cell)))
+    }
+
+    fn insert(&mut self, mark: u16, at: Loc) {
+        if 8 * (self.len + 1) > 7 * self.places {
+            self.resize();
+        }
+        let mut cell = cell(mark, at);
+        let mut here = self.first(mark);
+        while here < self.cells.len() && self.cells[here] != FREE {
+            std::mem::swap(&mut cell, &mut self.cells[here]);
+            here += 1;
+        }
+        if here < self.cells.len() {
+            self.cells[here] = cell;
+        } else {
+            if self.cells.len() == self.cells.capacity() {
+                self.cells.reserve_exact(2);
+            }
+            self.cells.push(cell);
+        }
+        self.len += 1;
+    }
+
+    fn remove(&mut self, mark: u16, at: Loc) {
+        let Some(mut here) = self.position(mark, at) else { return };
+        // What follows moves up, each as long as its place allows.
+        while here + 1 < self.cells.len()
+            && self.cells[here + 1] != FREE
+            && self.place(mark_of(&self.cells[here + 1])) <= here
+        {
+            self.cells[here] = self.cells[here + 1];
+            here += 1;
+        }
+        self.cells[here] = FREE;
+        self.len -= 1;
+        if 2 * self.len < self.places {
+            self.resize();
+        }
+    }
+
+    fn rename(&mut self, mark: u16, from: Loc, to: Loc) {
+        if let Some(here) = self.position(mark, from) {
+            self.cells[here] = cell(mark, to);
+        }
+    }
+
+    fn position(&self, mark: u16, at: Loc) -> Option<usize> {
+        let (wanted, first) = (cell(mark, at), self.first(mark));
+        self.cells[first..].iter().position(|cell| *cell == wanted).map(|offset| first + offset)
+    }
+
+    /// The first cell at or behind the mark's place that is free or has this mark or a larger one.
+    fn first(&self, mark: u16) -> usize {
+        let place = self.place(mark);
+        let smaller = |cell: &&[u8; CELL]| **cell != FREE && mark_of(cell) < mark;
+        place + self.cells[place..].iter().take_while(smaller).count()
+    }
+
+    fn place(&self, mark: u16) -> usize {
+        (u64::from(mark) * u64::from(self.places) >> 16) as usize
+    }
+
+    /// Makes room, or gives it up, such that about 3 of 4 cells are in use.
+    fn resize(&mut self) {
+        let places = (self.len + 1) * 4 / 3 + 1;
+        let mut table = Self { cells: vec![FREE; places as usize + 1], len: self.len, places };
+        let mut next = 0;
+        for cell in self.cells.iter().filter(|cell| **cell != FREE) {
+            next = next.max(table.place(mark_of(cell)));
+            if next < table.cells.len() {
+                table.cells[next] = *cell;
+            } else {
+                table.cells.push(*cell);
+            }
+            next += 1;
+        }
+        *self = table;
+    }
 }
 
-/// All hashes of one shard share their top bits, which a table would use to tell entries of a bucket apart:
-/// give it others.
-fn scatter(hash: u64) -> u64 {
-    hash.rotate_left(32)
+fn cell(mark: u16, at: Loc) -> [u8; CELL] {
+    let ([a, b], [c, d, e]) = (mark.to_le_bytes(), at.to_bytes());
+    [a, b, c, d, e]
+}
+
+fn mark_of(cell: &[u8; CELL]) -> u16 {
+    u16::from_le_bytes([cell[0], cell[1]])
+}
+
+fn loc_of(cell: &[u8; CELL]) -> Loc {
+    Loc::read(&cell[2..])
 }

@@ -1,59 +1,63 @@
 //! What one node holds: keys and their newest known states, bounded by bytes.
 //!
 //! ```text
-//! Store -> shard (hash range) -> index (vnode, key -> slot) -> slab of entries
-//!                             -> eviction queues: values by use, markers by age
-//!                             -> due times of values
+//! Store -> shard (hash range) -> entries -> index: vnode, hash -> location
+//!               |                        -> arena: pages of slots of one size, records cut into pieces
+//!               |                        -> links: the lists that run through the records
+//!               |-> policy: which value goes when memory is full
+//!               `-> wheel: which value expires next
 //! ```
 //!
 //! - A key holds a value or a marker (deleted or expired), and only ever moves up in the order of versions, until it is
 //!   evicted or its marker is dropped.
-//! - Values and markers have separate budgets. A full budget gives up its oldest: the least recently used value, the
-//!   marker that has stood for longest.
+//! - The limit covers everything: entries, begun pages, index, sketch. Markers have a part of it that they may not exceed.
 //! - No value is returned past its expiry; time is an argument.
 
-mod entry;
-mod eviction;
+mod arena;
+mod class;
+mod entries;
 mod index;
+mod links;
+mod policy;
+mod record;
 mod scan;
 mod shard;
-mod slab;
-mod ttl;
-mod weight;
+mod wheel;
 
 #[cfg(test)]
 mod tests;
 
-pub use weight::{ENTRY_OVERHEAD, EXPIRY_OVERHEAD};
+pub use policy::EvictionPolicy;
 
-use crate::limits::{STORE_SHARD_BYTES, STORE_SHARDS};
-use entry::Entry;
-use index::Index;
+use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX};
 use parking_lot::Mutex;
+use policy::steering::Steering;
 use scan::Page;
-use shard::{Limits, Shard};
+use shard::{Held, Layout, Limits, Place, Shard};
 use shoal_proto::types::{Cause, Key, Stamped, UnixMillis, Version, Vnode};
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// As much as the 32 bits of a slot number can address when every entry is empty.
-const MAX_SHARD_BYTES: u64 = (u32::MAX as u64 - 1) * ENTRY_OVERHEAD;
+/// Entries forgotten under one hold of a shard's lock.
+const CLEARED_AT_ONCE: usize = 256;
 
 /// How a store is laid out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StoreConfig {
-    /// Bytes of everything: values, markers, index.
+    /// Bytes of everything: values, markers, index, what is known of keys.
     pub max_bytes: u64,
+    /// What is given up when they are full.
+    pub policy: EvictionPolicy,
     /// How many vnodes the keys are spread over.
     pub vnodes: u16,
     /// Seed of the index hash, secret from those who choose keys.
     pub seed: u64,
     /// How long a marker stands.
     pub marker_life: Duration,
-    /// The part of `max_bytes` that is for markers alone, 0 to 1.
+    /// The part of `max_bytes` that markers may take, 0 to 1.
     pub marker_share: f64,
 }
 
@@ -77,6 +81,13 @@ pub enum PutOutcome {
         /// It is a live value.
         was_live: bool,
     },
+    /// Nothing is given up for the entry, by the store's policy. Nothing changed.
+    Full {
+        /// What the entry would be charged.
+        bytes: u64,
+        /// What its shard may hold.
+        limit: u64,
+    },
     /// The entry would not fit an empty store. Nothing changed: what was held before still is.
     TooLarge {
         /// What the entry would be charged.
@@ -97,7 +108,9 @@ pub struct StoreStats {
     pub bytes: u64,
     /// Bytes charged for markers.
     pub marker_bytes: u64,
-    /// The configured limit of both together and the empty index.
+    /// Bytes of everything else: begun pages, index, what is known of keys.
+    pub overhead_bytes: u64,
+    /// The limit of all these together.
     pub max_bytes: u64,
     /// Reads by users that found a live value.
     pub hits: u64,
@@ -118,9 +131,12 @@ pub struct StoreStats {
 pub struct Store {
     /// Ascending ranges of hashes. Each lock is held for one short step and never across an await.
     shards: Box<[Mutex<Shard>]>,
-    seed: u64,
-    max_bytes: u64,
-    entry_limit: u64,
+    /// Held shortly, under a shard's lock.
+    steering: Mutex<Steering>,
+    layout: Layout,
+    marker_life: Duration,
+    marker_share: f64,
+    max_bytes: AtomicU64,
     /// Where the next round of expiry begins.
     next_expired: AtomicUsize,
 }
@@ -129,17 +145,17 @@ impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
-        let count = shard_count(config.max_bytes);
-        let share =
-            (config.max_bytes / count).saturating_sub(Index::fixed_bytes(config.vnodes)).min(MAX_SHARD_BYTES);
-        let marker_bytes = (share as f64 * config.marker_share.clamp(0.0, 1.0)) as u64;
-        let live_bytes = share - marker_bytes.min(share);
-        let limits = Limits { live_bytes, marker_bytes, marker_life: config.marker_life };
+        let StoreConfig { max_bytes, policy, vnodes, seed, marker_life, marker_share } = config;
+        let count = shard_count(max_bytes);
+        let layout = Layout { vnodes, seed, shared_bits: count.ilog2(), policy };
+        let limits = limits(max_bytes / count, marker_share, marker_life);
         Self {
-            shards: (0..count).map(|_| Mutex::new(Shard::new(limits, config.vnodes))).collect(),
-            seed: config.seed,
-            max_bytes: config.max_bytes,
-            entry_limit: live_bytes,
+            shards: (0..count).map(|_| Mutex::new(Shard::new(limits, layout))).collect(),
+            steering: Mutex::new(Steering::new(count)),
+            layout,
+            marker_life,
+            marker_share,
+            max_bytes: AtomicU64::new(max_bytes),
             next_expired: AtomicUsize::new(0),
         }
     }
@@ -148,29 +164,43 @@ impl Store {
     /// its marker.
     #[must_use]
     pub fn get(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
-        let hash = self.hash(key);
-        self.shard(hash).lock().get(vnode, hash, key.as_bytes(), now)
+        let place = self.place(vnode, key);
+        let mut shard = self.shard(place.hash).lock();
+        let held = shard.get(place, now);
+        self.steer(&mut shard);
+        drop(shard);
+        held.map(Held::into_stamped)
     }
 
     /// What is held under `key`, read by the system itself: leaves order of use and counters alone.
     #[must_use]
     pub fn peek(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
+        let place = self.place(vnode, key);
+        let held = self.shard(place.hash).lock().peek(place, now);
+        held.map(Held::into_stamped)
+    }
+
+    /// Counts `times` reads of `key` that another owner has served as use of it.
+    pub fn used_elsewhere(&self, vnode: Vnode, key: &Key, times: u32, now: UnixMillis) {
+        let place = self.place(vnode, key);
+        self.shard(place.hash).lock().used_elsewhere(place, times, now);
+    }
+
+    /// How often `key` was used lately, up to a small number, where the policy counts that.
+    #[must_use]
+    pub fn uses(&self, key: &Key) -> Option<u32> {
         let hash = self.hash(key);
-        self.shard(hash).lock().peek(vnode, hash, key.as_bytes(), now)
+        self.shard(hash).lock().uses(hash)
     }
 
     /// Keeps the larger of `entry` and what is held under `key`, in one step. The bytes are copied. A user's write
     /// counts as use of the key, any other only puts a new key among the recently used.
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
-        let entry = entry.as_of(now);
-        let bytes = weight(key, &entry);
-        if entry.value().is_some() && bytes > self.entry_limit {
-            return PutOutcome::TooLarge { bytes, limit: self.entry_limit };
-        }
-        let hash = self.hash(key);
-        // Copied before the lock is taken.
-        let entry = Entry::new(vnode, hash, key, &entry, now);
-        self.shard(hash).lock().put(entry, cause, now)
+        let (place, entry) = (self.place(vnode, key), entry.as_of(now));
+        let mut shard = self.shard(place.hash).lock();
+        let outcome = shard.put(place, &entry, cause, now);
+        self.steer(&mut shard);
+        outcome
     }
 
     /// The entries of `vnode` whose hash is larger than `after`, in ascending order of hash, about `max_bytes` of them
@@ -185,19 +215,32 @@ impl Store {
         now: UnixMillis,
     ) -> (Vec<(Key, Stamped)>, Option<u64>) {
         let mut page = Page::new(after, max_bytes);
-        let first = after.map_or(0, |hash| self.shard_number(hash));
-        let end = self.shards[first..].iter().all(|shard| shard.lock().scan(vnode, now, &mut page));
+        let (first, mut from) = (after.map_or(0, |hash| self.shard_number(hash)), after.unwrap_or(0));
+        let end = self.shards[first..].iter().all(|shard| {
+            let all = shard.lock().scan(vnode, from, now, &mut page);
+            from = 0;
+            all
+        });
         page.finish(end)
     }
 
-    /// Turns expired values into markers and drops markers that have stood for their life, at most `budget` of both;
-    /// returns how many. Fewer than `budget` means that nothing is due any more.
+    /// Turns expired values into markers, drops markers that have stood for their life, and gives back memory beyond
+    /// the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
+    /// any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
         let count = self.shards.len();
         let first = self.next_expired.load(Ordering::Relaxed);
         let mut done = 0;
         for number in (first..first + count).map(|n| n % count) {
-            done += self.shards[number].lock().expire(now, budget - done);
+            // The lock is let go now and then, for those who wait for an answer.
+            loop {
+                let steps = (budget - done).min(STEPS_AT_ONCE);
+                let taken = self.shards[number].lock().expire(now, steps);
+                done += taken;
+                if taken < STEPS_AT_ONCE {
+                    break;
+                }
+            }
             if done == budget {
                 // Goes on behind this shard, lest one that is always busy keep the others from their turn.
                 self.next_expired.store((number + 1) % count, Ordering::Relaxed);
@@ -210,14 +253,24 @@ impl Store {
     /// Forgets everything held of `vnode`, markers too.
     pub fn clear_vnode(&self, vnode: Vnode) {
         for shard in &self.shards {
-            shard.lock().clear_vnode(vnode);
+            while !shard.lock().clear_vnode(vnode, CLEARED_AT_ONCE) {}
+        }
+    }
+
+    /// Changes the limit. What is too much is given up step by step, by later writes and by [`Store::expire`].
+    pub fn set_max_bytes(&self, max_bytes: u64) {
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
+        let share = max_bytes / self.shards.len() as u64;
+        for shard in &self.shards {
+            shard.lock().set_limits(limits(share, self.marker_share, self.marker_life));
         }
     }
 
     /// The store's numbers, each shard's at its own moment.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let mut stats = StoreStats { max_bytes: self.max_bytes, ..StoreStats::default() };
+        let mut stats =
+            StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..StoreStats::default() };
         for shard in &self.shards {
             shard.lock().add_to(&mut stats);
         }
@@ -235,8 +288,27 @@ impl Store {
         self.shards.iter().map(own).collect()
     }
 
+    /// The part of the values' memory that is the window's, and how many hits a byte of it is worth as a multiple of
+    /// a byte outside. Means something under W-TinyLFU alone.
+    #[must_use]
+    pub fn window(&self) -> (f64, f64) {
+        let steering = self.steering.lock();
+        (steering.share(), steering.density())
+    }
+
+    /// Lets a shard's observations count, and tells it what came of all of them.
+    fn steer(&self, shard: &mut Shard) {
+        if let Some(sample) = shard.sample() {
+            shard.steer(self.steering.lock().add(&sample));
+        }
+    }
+
+    fn place<'a>(&self, vnode: Vnode, key: &'a Key) -> Place<'a> {
+        Place { vnode, hash: self.hash(key), key: key.as_bytes() }
+    }
+
     fn hash(&self, key: &Key) -> u64 {
-        xxh3_64_with_seed(key.as_bytes(), self.seed)
+        xxh3_64_with_seed(key.as_bytes(), self.layout.seed)
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
@@ -245,18 +317,18 @@ impl Store {
 
     /// Ascending with the hash, so that walking the shards in order walks the hashes in order.
     fn shard_number(&self, hash: u64) -> usize {
-        ((u128::from(hash) * self.shards.len() as u128) >> 64) as usize
+        hash.checked_shr(u64::BITS - self.layout.shared_bits).unwrap_or(0) as usize
     }
 }
 
-fn weight(key: &Key, entry: &Stamped) -> u64 {
-    let value_len = entry.value().map_or(0, |value| value.as_bytes().len());
-    let due = entry.value().is_some() && entry.version().expires_at.is_some();
-    weight::of(key.as_bytes().len() + value_len, due)
+/// Steps of expiry under one hold of a shard's lock.
+const STEPS_AT_ONCE: usize = 256;
+
+fn limits(share: u64, marker_share: f64, marker_life: Duration) -> Limits {
+    let bytes = share.min(STORE_SHARD_BYTES_MAX);
+    Limits { bytes, marker_bytes: (bytes as f64 * marker_share.clamp(0.0, 1.0)) as u64, marker_life }
 }
 
-/// A power of two, so that a shard's share stays worth while on small machines and locks stay apart on large ones.
 fn shard_count(max_bytes: u64) -> u64 {
-    let fitting = (max_bytes / STORE_SHARD_BYTES).clamp(1, STORE_SHARDS);
-    1 << fitting.ilog2()
+    max_bytes.div_ceil(STORE_SHARD_BYTES).next_power_of_two()
 }

@@ -1,5 +1,4 @@
-use super::entry::Entry;
-use shoal_proto::types::{Key, Stamped, UnixMillis};
+use shoal_proto::types::{Key, Stamped, Value};
 
 /// About what an entry takes on the wire beyond key and value.
 const ENVELOPE_BYTES: usize = 48;
@@ -23,24 +22,21 @@ impl Page {
         self.last.is_none_or(|last| hash > last)
     }
 
-    /// Adds an entry unless the page is full. One of the last entry's hash is never refused: the next page begins
-    /// after that hash.
-    pub(super) fn add(&mut self, hash: u64, entry: &Entry, now: UnixMillis) -> bool {
-        if self.is_full() && self.last != Some(hash) {
-            return false;
-        }
-        self.bytes += entry.payload_len() + ENVELOPE_BYTES;
+    /// Whether an entry may be added. One of the last entry's hash is never refused: the next page begins after that
+    /// hash.
+    pub(super) fn has_room(&self, hash: u64) -> bool {
+        self.entries.is_empty() || self.bytes < self.max_bytes || self.last == Some(hash)
+    }
+
+    pub(super) fn add(&mut self, hash: u64, key: Key, entry: Stamped) {
+        let value_len = entry.value().map_or(0, |value| Value::as_bytes(value).len());
+        self.bytes += key.as_bytes().len() + value_len + ENVELOPE_BYTES;
         self.last = Some(hash);
-        self.entries.push((entry.to_key(), entry.to_stamped().as_of(now)));
-        true
+        self.entries.push((key, entry));
     }
 
     /// The entries, and the hash after which the next page begins unless this one is the `end`.
     pub(super) fn finish(self, end: bool) -> (Vec<(Key, Stamped)>, Option<u64>) {
         (self.entries, self.last.filter(|_| !end))
-    }
-
-    fn is_full(&self) -> bool {
-        !self.entries.is_empty() && self.bytes >= self.max_bytes
     }
 }

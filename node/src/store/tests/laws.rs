@@ -25,6 +25,7 @@ enum Op {
         page_bytes: usize,
     },
     Clear(u16),
+    Limit(u64),
 }
 
 /// A version as drawn: when it expires depends on when it is put.
@@ -57,12 +58,12 @@ fn cause() -> impl Strategy<Value = Cause> {
 
 fn draft(max_len: usize) -> impl Strategy<Value = Draft> {
     let value_len =
-        prop_oneof![1 => Just(None), 3 => (0..200usize).prop_map(Some), 1 => (0..max_len).prop_map(Some)];
+        prop_oneof![1 => Just(None), 3 => (0..200usize).prop_map(Some), 1 => (0..5_000usize).prop_map(Some), 1 => (0..max_len).prop_map(Some)];
     (1..30u64, 0..3u16, proptest::option::of(0..5u64), value_len)
         .prop_map(|(ticks, touch, expires_in, value_len)| Draft { ticks, touch, expires_in, value_len })
 }
 
-fn ops(keys: u16, max_len: usize) -> impl Strategy<Value = Vec<Op>> {
+fn ops(keys: u16, max_len: usize, limits: std::ops::Range<u64>) -> impl Strategy<Value = Vec<Op>> {
     let put =
         (0..keys, draft(max_len), cause()).prop_map(|(key, version, cause)| Op::Put { key, version, cause });
     let op = prop_oneof![
@@ -75,8 +76,9 @@ fn ops(keys: u16, max_len: usize) -> impl Strategy<Value = Vec<Op>> {
         2 => (1..5usize).prop_map(|budget| Op::Expire { budget }),
         1 => (0..600usize).prop_map(|page_bytes| Op::Scan { page_bytes }),
         1 => (0..4 * VNODES).prop_map(Op::Clear),
+        1 => limits.prop_map(Op::Limit),
     ];
-    proptest::collection::vec(op, 1..150)
+    proptest::collection::vec(op, 1..300)
 }
 
 /// The vnode and key of number `n`.
@@ -101,11 +103,13 @@ fn walk(store: &Store, vnode: Vnode, page_bytes: usize, now: UnixMillis) -> Vec<
     all
 }
 
-/// Store and model go through `ops` side by side.
-fn compare(store: &Store, mut model: Model, ops: Vec<Op>) {
+/// Store and model go through `ops` side by side. The store may give things up, but must say how many.
+fn compare(store: &Store, ops: Vec<Op>) {
+    let mut model = Model::default();
     let mut now = NOW;
     let mut puts: Vec<(u16, Stamped)> = Vec::new();
     for (number, op) in ops.into_iter().enumerate() {
+        let before = store.stats();
         match op {
             Op::Get(n) => {
                 let (vnode, key) = place(n);
@@ -118,15 +122,11 @@ fn compare(store: &Store, mut model: Model, ops: Vec<Op>) {
             Op::Put { key: n, version, cause } => {
                 let entry = version.stamped(now, number);
                 puts.push((n, entry.clone()));
-                let (vnode, key) = place(n);
-                let outcome = store.put(vnode, &key, entry.clone(), cause, now);
-                assert_eq!(outcome, model.put(vnode, &key, entry, cause, now));
+                put_both(store, &mut model, n, entry, cause, now);
             }
             Op::PutAgain(which, cause) => {
                 if let Some((n, entry)) = puts.get(which % puts.len().max(1)).cloned() {
-                    let (vnode, key) = place(n);
-                    let outcome = store.put(vnode, &key, entry.clone(), cause, now);
-                    assert_eq!(outcome, model.put(vnode, &key, entry, cause, now));
+                    put_both(store, &mut model, n, entry, cause, now);
                 }
             }
             Op::Advance(millis) => now.0 += millis,
@@ -144,30 +144,59 @@ fn compare(store: &Store, mut model: Model, ops: Vec<Op>) {
                 model.clear_vnode(Vnode(n));
             }
             Op::Clear(_) => {}
+            Op::Limit(max_bytes) => store.set_max_bytes(max_bytes),
         }
         store.check();
-        assert_eq!(store.stats(), model.stats());
+        let forgotten = model.forget(store, now);
+        let after = store.stats();
+        let evicted = after.evictions - before.evictions;
+        assert_eq!(forgotten, evicted + after.markers_dropped - before.markers_dropped);
         for vnode in (0..VNODES).map(Vnode) {
             assert_eq!(walk(store, vnode, usize::MAX, now), model.scan(vnode, now));
+        }
+        let stats = store.stats();
+        assert_eq!((stats.hits, stats.misses), (model.hits, model.misses));
+        if evicted == 0 && after.markers_dropped == 0 {
+            assert_eq!((stats.entries, stats.markers), model.counts());
         }
     }
 }
 
+fn put_both(store: &Store, model: &mut Model, n: u16, entry: Stamped, cause: Cause, now: UnixMillis) {
+    let (vnode, key) = place(n);
+    let outcome = store.put(vnode, &key, entry.clone(), cause, now);
+    if matches!(outcome, PutOutcome::TooLarge { .. } | PutOutcome::Full { .. }) {
+        assert!(entry.value().is_some());
+        let _ = model.peek(vnode, &key, now);
+    } else {
+        assert_eq!(outcome, model.put(vnode, &key, entry, now));
+    }
+}
+
+fn policy() -> impl Strategy<Value = EvictionPolicy> {
+    use EvictionPolicy::{Lfu, Lru, NoEviction, S3Fifo, WTinyLfu};
+    prop_oneof![Just(WTinyLfu), Just(S3Fifo), Just(Lru), Just(Lfu), Just(NoEviction)]
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     #[test]
-    fn with_ample_memory_several_shards_do_what_the_model_does(ops in ops(12, 2_000)) {
-        let four_shards = 4 * STORE_SHARD_BYTES;
-        compare(&store(four_shards, 0.5), Model::new(four_shards, STORE_SHARD_BYTES / 2 - 64, u64::MAX), ops);
+    fn with_ample_memory_several_shards_do_what_the_model_does(ops in ops(12, 20_000, 4 * STORE_SHARD_BYTES..8 * STORE_SHARD_BYTES)) {
+        compare(&store(4 * STORE_SHARD_BYTES, 0.5), ops);
     }
 
     #[test]
-    fn with_little_memory_a_shard_evicts_and_drops_what_the_model_does(ops in ops(24, 4_000)) {
-        let store = store(4_096, 0.15);
-        let markers = ((4_096 - Index::fixed_bytes(VNODES)) as f64 * 0.15) as u64;
-        let model = Model::new(4_096, 4_096 - Index::fixed_bytes(VNODES) - markers, markers);
-        compare(&store, model, ops);
+    fn with_little_memory_a_shard_says_what_it_gives_up(
+        ops in ops(300, 20_000, 100_000..400_000),
+        policy in policy(),
+        room in 100_000..300_000u64,
+    ) {
+        compare(&store_by(policy, room, 0.1), ops);
     }
+}
 
+proptest! {
     #[test]
     fn puts_in_any_order_and_number_end_in_the_same_state(
         (drafts, shuffled) in proptest::collection::vec(draft(50), 1..12)
