@@ -71,8 +71,14 @@ fn puts(c: &mut Criterion) {
 fn filled(max_bytes: u64) -> Store {
     let marker_life = Duration::from_secs(3600);
     let policy = EvictionPolicy::default();
-    let store =
-        Store::new(StoreConfig { max_bytes, policy, vnodes: VNODES, seed: 1, marker_life, marker_share: 0.05 });
+    let store = Store::new(StoreConfig {
+        max_bytes,
+        policy,
+        vnodes: VNODES,
+        seed: 1,
+        marker_life,
+        marker_share: 0.05,
+    });
     for (vnode, key) in keys() {
         store.put(vnode, &key, stamped(1, None), Cause::User, NOW);
     }

@@ -236,7 +236,8 @@ impl Arena {
     /// Every slot in use.
     #[cfg(test)]
     pub(super) fn slots(&self) -> impl Iterator<Item = Loc> {
-        Class::all().flat_map(move |class| (0..self.classes[class.number()].len).map(move |n| self.nth(class, n)))
+        Class::all()
+            .flat_map(move |class| (0..self.classes[class.number()].len).map(move |n| self.nth(class, n)))
     }
 
     fn nth(&self, class: Class, number: u32) -> Loc {

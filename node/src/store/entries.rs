@@ -64,7 +64,8 @@ impl Entries {
     }
 
     pub(super) fn find(&self, vnode: Vnode, hash: u64, key: &[u8]) -> Option<Loc> {
-        self.index.find(vnode, hash, |at| record::vnode(self.arena.from(at)) == vnode && self.has_key(at, key))
+        self.index
+            .find(vnode, hash, |at| record::vnode(self.arena.from(at)) == vnode && self.has_key(at, key))
     }
 
     /// The header's bytes and more.

@@ -3,7 +3,7 @@
 //!
 //! A table is a row of cells in ascending order of hash, with free cells in between: an entry stands at the place its
 //! hash says, or as soon after it as the order allows. A cell holds 16 bits of the hash and a location, so that a table
-//! grows, by an eighth at a time, without looking at any entry.
+//! grows, by a small part at a time, without looking at any entry.
 
 use super::arena::Loc;
 use shoal_proto::types::Vnode;
@@ -100,7 +100,8 @@ impl Table {
 
     /// Locations under exactly this mark.
     fn of(&self, mark: u16) -> impl Iterator<Item = Loc> {
-        let run = self.cells[self.first(mark)..].iter().take_while(move |c| **c != FREE && mark_of(c) == mark);
+        let run =
+            self.cells[self.first(mark)..].iter().take_while(move |c| **c != FREE && mark_of(c) == mark);
         run.map(loc_of)
     }
 
@@ -122,10 +123,7 @@ impl Table {
         if here < self.cells.len() {
             self.cells[here] = cell;
         } else {
-            if self.cells.len() == self.cells.capacity() {
-                self.cells.reserve_exact(2);
-            }
-            self.cells.push(cell);
+            self.append(cell);
         }
         self.len += 1;
     }
@@ -169,9 +167,17 @@ impl Table {
         (u64::from(mark) * u64::from(self.places) >> 16) as usize
     }
 
-    /// Makes room, or gives it up, such that about 3 of 4 cells are in use.
+    /// Adds a cell at the end, without room for more: a table is as large as it must be.
+    fn append(&mut self, cell: [u8; CELL]) {
+        if self.cells.len() == self.cells.capacity() {
+            self.cells.reserve_exact(1);
+        }
+        self.cells.push(cell);
+    }
+
+    /// Makes room, or gives it up, such that about 9 of 11 places are in use.
     fn resize(&mut self) {
-        let places = (self.len + 1) * 4 / 3 + 1;
+        let places = (self.len + 1) * 11 / 9 + 1;
         let mut table = Self { cells: vec![FREE; places as usize + 1], len: self.len, places };
         let mut next = 0;
         for cell in self.cells.iter().filter(|cell| **cell != FREE) {
@@ -179,7 +185,7 @@ impl Table {
             if next < table.cells.len() {
                 table.cells[next] = *cell;
             } else {
-                table.cells.push(*cell);
+                table.append(*cell);
             }
             next += 1;
         }

@@ -19,6 +19,8 @@ const MARKERS: usize = policy::LISTS;
 const EVICTIONS: usize = 512;
 /// By how much a shard may exceed its limit until later steps have caught up: one part in so many.
 const CEILING: u64 = 32;
+/// What may be taken from the system beyond the limit, in pages that are not in use: one part in so many of the limit.
+const SPARE: u64 = 100;
 
 /// How much a shard may hold, and for how long.
 #[derive(Clone, Copy)]
@@ -128,7 +130,13 @@ impl Shard {
     }
 
     /// Keeps the larger of `entry` and what is held.
-    pub(super) fn put(&mut self, place: Place<'_>, entry: &Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
+    pub(super) fn put(
+        &mut self,
+        place: Place<'_>,
+        entry: &Stamped,
+        cause: Cause,
+        now: UnixMillis,
+    ) -> PutOutcome {
         let found = self.find(place, now);
         let was_live = found.is_some_and(|at| self.is_live(at));
         if let Some(at) = found {
@@ -394,8 +402,9 @@ impl Shard {
         if self.values().bytes > self.capacity() {
             self.shed(16);
         }
+        let taken = self.entries.taken() + self.policy.bytes() + FIXED;
         evictions != self.counters.evictions
-            || (self.entries.taken() > self.limits.bytes + self.limits.bytes / CEILING && self.entries.compact())
+            || (taken > self.limits.bytes + self.limits.bytes / SPARE && self.entries.compact())
     }
 
     fn remove(&mut self, at: Loc) {

@@ -4,11 +4,7 @@
 //! whole level below, whose buckets its entries move into once its time has come. An entry stands on the level of the
 //! highest digit, to the base 256, in which its due time differs from the time that the wheel has reached.
 
-use super::{
-    arena::Loc,
-    entries::Entries,
-    record,
-};
+use super::{arena::Loc, entries::Entries, record};
 use shoal_proto::types::UnixMillis;
 
 const DIGIT_BITS: u32 = 8;

@@ -4,12 +4,7 @@
 //! admitted if it was used more often than all those together that must go for it. The main part is divided by last use,
 //! too: a protected list for what was used there, and a list on probation.
 
-use super::{
-    Entries, Loc, Policy, Sample,
-    sketch::Sketch,
-    steering,
-    values,
-};
+use super::{Entries, Loc, Policy, Sample, sketch::Sketch, steering, values};
 
 const WINDOW: usize = 0;
 const PROBATION: usize = 1;
@@ -116,7 +111,9 @@ impl Policy for WTinyLfu {
             });
             if let Some(at) = to_main {
                 entries.move_first(at, PROBATION);
-            } else if entries.sum(PROTECTED).bytes > protected && let Some(at) = entries.last(PROTECTED) {
+            } else if entries.sum(PROTECTED).bytes > protected
+                && let Some(at) = entries.last(PROTECTED)
+            {
                 entries.move_first(at, PROBATION);
             } else if Self::main_bytes(entries) > main
                 && let Some(at) = Self::main_victim(entries)

@@ -57,8 +57,7 @@ fn cause() -> impl Strategy<Value = Cause> {
 }
 
 fn draft(max_len: usize) -> impl Strategy<Value = Draft> {
-    let value_len =
-        prop_oneof![1 => Just(None), 3 => (0..200usize).prop_map(Some), 1 => (0..5_000usize).prop_map(Some), 1 => (0..max_len).prop_map(Some)];
+    let value_len = prop_oneof![1 => Just(None), 3 => (0..200usize).prop_map(Some), 1 => (0..5_000usize).prop_map(Some), 1 => (0..max_len).prop_map(Some)];
     (1..30u64, 0..3u16, proptest::option::of(0..5u64), value_len)
         .prop_map(|(ticks, touch, expires_in, value_len)| Draft { ticks, touch, expires_in, value_len })
 }

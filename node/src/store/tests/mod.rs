@@ -21,13 +21,13 @@ fn store_by(policy: EvictionPolicy, max_bytes: u64, marker_share: f64) -> Store 
     Store::new(StoreConfig { max_bytes, policy, vnodes: 4, seed: 7, marker_life: LIFE, marker_share })
 }
 
-/// A store of one shard with room for this many values of [`small`] and so many tombstones, no more.
+/// A store of one shard with room for this many values of [`small`] and no more, and for so many tombstones.
 fn store_of(values: u64, markers: u64) -> Store {
     let fits = |max_bytes: u64| {
         let store = store(max_bytes, 0.9);
-        let put = |name: String, entry| store.put(HERE, &key(&name), entry, Cause::User, NOW);
-        for n in 0..markers + values {
-            put(n.to_string(), if n < markers { Stamped::tombstone(tag(1)) } else { small(1) });
+        for n in 0..=markers + values {
+            let entry = if n < markers { Stamped::tombstone(tag(1)) } else { small(1) };
+            store.put(HERE, &key(&n.to_string()), entry, Cause::User, NOW);
         }
         (store.stats().entries, store.stats().markers) == (values, markers)
     };
@@ -73,7 +73,8 @@ impl Store {
 #[test]
 fn a_store_is_divided_as_far_as_it_takes_for_shards_of_a_size() {
     let mebibytes = |count: u64| count * 1024 * 1024;
-    for (bytes, shards) in [(0, 1), (48, 1), (49, 2), (200, 8), (1024, 32), (2048, 64), (3072, 64), (4096, 128)]
+    for (bytes, shards) in
+        [(0, 1), (48, 1), (49, 2), (200, 8), (1024, 32), (2048, 64), (3072, 64), (4096, 128)]
     {
         assert_eq!(shard_count(mebibytes(bytes)), shards);
     }
@@ -123,7 +124,9 @@ fn a_value_that_can_never_fit_is_refused_and_nothing_changes() {
         put(&store, name, small(1), Cause::User);
     }
     let put_len = |len: usize| put(&store, "a", value(100_002 - len as u64, None, vec![0; len]), Cause::User);
-    assert!(matches!(put_len(100_000), PutOutcome::TooLarge { bytes, limit } if bytes > 100_000 && limit < bytes));
+    assert!(
+        matches!(put_len(100_000), PutOutcome::TooLarge { bytes, limit } if bytes > 100_000 && limit < bytes)
+    );
     assert_eq!(held(&store), "abc");
     assert_eq!(store.peek(HERE, &key("a"), NOW), Some(small(1)));
 
@@ -245,7 +248,11 @@ fn rounds_of_expiry_with_a_small_budget_reach_every_shard() {
 #[test]
 fn a_shard_with_much_to_expire_does_not_hold_up_the_others() {
     let store = store(AMPLE, 0.1);
-    assert_eq!(store.expire(NOW, 1), 0, "from here on the wheel has nothing to move for values that expire soon");
+    assert_eq!(
+        store.expire(NOW, 1),
+        0,
+        "from here on the wheel has nothing to move for values that expire soon"
+    );
     for i in 0..1_000 {
         store.put(HERE, &key(&i.to_string()), value(1, Some(UnixMillis(NOW.0 + 1)), "v"), Cause::User, NOW);
     }
