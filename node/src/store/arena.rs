@@ -218,13 +218,13 @@ impl Arena {
     }
 
     /// From the slot on: fields whose place is known need not know how long the slot is.
-    pub(super) fn from(&self, at: Loc) -> &[u8] {
+    pub(super) fn at(&self, at: Loc) -> &[u8] {
         let page = at.page();
         &self.extents[page / EXTENT_PAGES][page % EXTENT_PAGES * PAGE + at.byte()..]
     }
 
-    /// See [`Arena::from`].
-    pub(super) fn from_mut(&mut self, at: Loc) -> &mut [u8] {
+    /// See [`Arena::at`].
+    pub(super) fn at_mut(&mut self, at: Loc) -> &mut [u8] {
         let page = at.page();
         &mut self.extents[page / EXTENT_PAGES][page % EXTENT_PAGES * PAGE + at.byte()..]
     }

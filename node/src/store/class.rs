@@ -2,8 +2,6 @@
 
 use super::arena::PAGE;
 
-/// The longest piece. What is longer is cut.
-pub(super) const MAX_PIECE: usize = 4_096;
 /// Bytes at the front of every piece but the first of an entry.
 pub(super) const TAIL_HEADER: usize = 7;
 
@@ -100,7 +98,6 @@ mod tests {
     #[test]
     fn sizes_ascend_in_steps_of_a_granule_and_fill_pages() {
         assert!(SIZES.is_sorted_by(|a, b| a < b) && SIZES.iter().all(|size| size % 8 == 0));
-        assert_eq!(usize::from(SIZES[Class::COUNT - 1]), MAX_PIECE);
         for number in 0..Class::COUNT {
             let class = Class(number as u8);
             let filled = class.size() * class.per_page() as usize;

@@ -30,18 +30,48 @@ pub(super) struct Sum {
     pub(super) bytes: u64,
 }
 
+/// How many turns a list is thought to be long.
+const TURNS: u64 = 16;
+
+/// Counts what became first in a list; in the course of a turn that is a sixteenth of what the list has.
+#[derive(Debug, Clone, Copy)]
+struct Turn {
+    moves: u64,
+    /// From 1 to 127 and around; an entry that is refreshed notes it among its uses.
+    number: u8,
+}
+
+impl Turn {
+    const FIRST: Self = Self { moves: 0, number: 1 };
+
+    fn count(&mut self, len: u64) {
+        self.moves += 1;
+        if self.moves * TURNS >= len {
+            *self = Self { moves: 0, number: self.number % 127 + 1 };
+        }
+    }
+}
+
 pub(super) struct Entries {
     arena: Arena,
     ends: Ends,
     index: Index,
     sums: [Sum; LISTS],
+    turns: [Turn; LISTS],
     seed: u64,
 }
 
 impl Entries {
     pub(super) fn new(index: Index, seed: u64, wheel_lists: usize) -> Self {
         let ends = Ends::new(LISTS + wheel_lists);
-        Self { arena: Arena::default(), ends, index, sums: [Sum::default(); LISTS], seed }
+        Self {
+            arena: Arena::default(),
+            ends,
+            index,
+            sums: [Sum::default(); LISTS],
+            turns: [Turn::FIRST; LISTS],
+            seed,
+        }
     }
 
     /// Bytes that the limit must cover: entries, begun pages, index.
@@ -64,26 +94,25 @@ impl Entries {
     }
 
     pub(super) fn find(&self, vnode: Vnode, hash: u64, key: &[u8]) -> Option<Loc> {
-        self.index
-            .find(vnode, hash, |at| record::vnode(self.arena.from(at)) == vnode && self.has_key(at, key))
+        self.index.find(vnode, hash, |at| record::vnode(self.arena.at(at)) == vnode && self.has_key(at, key))
     }
 
     /// The header's bytes and more.
     pub(super) fn head(&self, at: Loc) -> &[u8] {
-        self.arena.from(at)
+        self.arena.at(at)
     }
 
     /// The list the entry stands in.
     pub(super) fn list(&self, at: Loc) -> usize {
-        record::list(self.arena.from(at))
+        record::list(self.arena.at(at))
     }
 
     pub(super) fn set_uses(&mut self, at: Loc, uses: u8) {
-        record::set_uses(self.arena.from_mut(at), uses);
+        record::set_uses(self.arena.at_mut(at), uses);
     }
 
     pub(super) fn fields(&self, at: Loc) -> Fields {
-        Fields::read(self.arena.from(at))
+        Fields::read(self.arena.at(at))
     }
 
     /// The hash of the entry's key.
@@ -97,18 +126,18 @@ impl Entries {
     }
 
     pub(super) fn key(&self, at: Loc) -> Vec<u8> {
-        self.copy(at, 0..record::key_len(self.arena.from(at)))
+        self.copy(at, 0..record::key_len(self.arena.at(at)))
     }
 
     pub(super) fn value(&self, at: Loc) -> Vec<u8> {
-        let head = self.arena.from(at);
+        let head = self.arena.at(at);
         let key_len = record::key_len(head);
         self.copy(at, key_len..key_len + record::value_len(head))
     }
 
     /// What the entry is charged.
     pub(super) fn weight(&self, at: Loc) -> u64 {
-        let head = self.arena.from(at);
+        let head = self.arena.at(at);
         if !record::is_cut(head) {
             return self.arena.class(at).charge();
         }
@@ -131,7 +160,7 @@ impl Entries {
     /// Forgets the entry, which stands in a list but not in the wheel.
     pub(super) fn remove(&mut self, at: Loc) {
         self.unlist(at);
-        self.index.remove(record::vnode(self.arena.from(at)), self.hash(at), at);
+        self.index.remove(record::vnode(self.arena.at(at)), self.hash(at), at);
         self.free(at);
     }
 
@@ -139,12 +168,12 @@ impl Entries {
     /// is, and what is to be given to [`Entries::free`] once a value that expires is in the wheel again. `None` when
     /// there is no room to be had at all: nothing has changed then.
     pub(super) fn replace(&mut self, at: Loc, new: &New<'_>) -> Option<(Loc, Option<Loc>)> {
-        let (list, uses) = (self.list(at), record::uses(self.arena.from(at)));
-        let (links, weight) = (record::list_links(self.arena.from(at)), self.weight(at));
+        let (list, uses) = (self.list(at), record::uses(self.arena.at(at)));
+        let (links, weight) = (record::list_links(self.arena.at(at)), self.weight(at));
         let len = new.fields.header_len(false) + new.key.len() + new.value.len();
         let class = Class::for_piece(len);
         let in_place =
-            len <= class.size() && class == self.arena.class(at) && !record::is_cut(self.arena.from(at));
+            len <= class.size() && class == self.arena.class(at) && !record::is_cut(self.arena.at(at));
         let to = if in_place {
             let slot = self.arena.slot_mut(at);
             let header_len = new.fields.write(slot, false);
@@ -153,7 +182,7 @@ impl Entries {
         } else {
             self.write(new)?
         };
-        let head = self.arena.from_mut(to);
+        let head = self.arena.at_mut(to);
         record::set_list_links(head, links);
         record::set_list(head, list);
         record::set_uses(head, uses);
@@ -177,13 +206,26 @@ impl Entries {
 
     /// Makes an entry the first of a list, its own or another.
     pub(super) fn move_first(&mut self, at: Loc, list: usize) {
-        if record::list(self.arena.from(at)) != list {
+        if record::list(self.arena.at(at)) != list {
             self.unlist(at);
             self.push_first(at, list);
         } else if !self.ends.is_first(list, at) {
             self.ends.remove(&mut self.arena, Chain::Order, at);
             self.ends.push_first(&mut self.arena, Chain::Order, list, at);
+            self.turns[list].count(self.sums[list].count);
         }
+    }
+
+    /// Makes an entry the first of a list, unless it became that so lately that little is before it.
+    ///
+    /// What is used most stays where it is that way, which saves the way to three other entries.
+    pub(super) fn refresh(&mut self, at: Loc, list: usize) {
+        let head = self.arena.at(at);
+        if record::list(head) == list && record::uses(head) == self.turns[list].number {
+            return;
+        }
+        self.move_first(at, list);
+        record::set_uses(self.arena.at_mut(at), self.turns[list].number);
     }
 
     /// Puts an entry into a bucket of the wheel.
@@ -203,7 +245,7 @@ impl Entries {
 
     /// See [`Index::walk`].
     pub(super) fn walk(&self, vnode: Vnode, after: u64) -> impl Iterator<Item = (u16, Loc)> {
-        let of_vnode = move |(_, at): &(u16, Loc)| record::vnode(self.arena.from(*at)) == vnode;
+        let of_vnode = move |(_, at): &(u16, Loc)| record::vnode(self.arena.at(*at)) == vnode;
         self.index.walk(vnode, after).filter(of_vnode)
     }
 
@@ -220,14 +262,15 @@ impl Entries {
 
     fn push_first(&mut self, at: Loc, list: usize) {
         self.ends.push_first(&mut self.arena, Chain::Order, list, at);
-        record::set_list(self.arena.from_mut(at), list);
+        record::set_list(self.arena.at_mut(at), list);
         let weight = self.weight(at);
         self.sums[list].count += 1;
         self.sums[list].bytes += weight;
+        self.turns[list].count(self.sums[list].count);
     }
 
     fn unlist(&mut self, at: Loc) {
-        let (list, weight) = (record::list(self.arena.from(at)), self.weight(at));
+        let (list, weight) = (record::list(self.arena.at(at)), self.weight(at));
         self.sums[list].count -= 1;
         self.sums[list].bytes -= weight;
         self.ends.remove(&mut self.arena, Chain::Order, at);
@@ -295,10 +338,10 @@ impl Entries {
     /// Gives an entry's slots back, which nothing leads to any more.
     pub(super) fn free(&mut self, mut head: Loc) {
         while let Some(second) = self.second(head) {
-            let third = Loc::read(&self.arena.from(second)[record::TAIL_NEXT_AT..]);
+            let third = Loc::read(&self.arena.at(second)[record::TAIL_NEXT_AT..]);
             self.set_next(head, head, third);
             if third != Loc::NONE {
-                head.write(&mut self.arena.from_mut(third)[record::TAIL_PREV_AT..]);
+                head.write(&mut self.arena.at_mut(third)[record::TAIL_PREV_AT..]);
             }
             if let Some(from) = self.arena.give(second) {
                 if from == head {
@@ -317,7 +360,7 @@ impl Entries {
 
     /// Tells all who knew a piece at `from` that it is at `to`.
     fn moved(&mut self, from: Loc, to: Loc) {
-        let piece = self.arena.from(to);
+        let piece = self.arena.at(to);
         if record::is_head(piece) {
             let (vnode, due) = (record::vnode(piece), record::due(piece).is_some());
             self.index.rename(vnode, self.hash(to), from, to);
@@ -329,29 +372,29 @@ impl Entries {
         } else {
             let prev = Loc::read(&piece[record::TAIL_PREV_AT..]);
             let next = Loc::read(&piece[record::TAIL_NEXT_AT..]);
-            let head = if record::is_head(self.arena.from(prev)) { prev } else { Loc::NONE };
+            let head = if record::is_head(self.arena.at(prev)) { prev } else { Loc::NONE };
             self.set_next(head, prev, to);
             if next != Loc::NONE {
-                to.write(&mut self.arena.from_mut(next)[record::TAIL_PREV_AT..]);
+                to.write(&mut self.arena.at_mut(next)[record::TAIL_PREV_AT..]);
             }
         }
     }
 
     fn second(&self, head: Loc) -> Option<Loc> {
-        let bytes = self.arena.from(head);
+        let bytes = self.arena.at(head);
         let second = record::is_cut(bytes).then(|| Loc::read(&bytes[record::SECOND_AT..]))?;
         (second != Loc::NONE).then_some(second)
     }
 
     fn tie_second(&mut self, head: Loc) {
         if let Some(second) = self.second(head) {
-            head.write(&mut self.arena.from_mut(second)[record::TAIL_PREV_AT..]);
+            head.write(&mut self.arena.at_mut(second)[record::TAIL_PREV_AT..]);
         }
     }
 
     fn set_next(&mut self, head: Loc, piece: Loc, next: Loc) {
         let at = if piece == head { record::SECOND_AT } else { record::TAIL_NEXT_AT };
-        next.write(&mut self.arena.from_mut(piece)[at..]);
+        next.write(&mut self.arena.at_mut(piece)[at..]);
     }
 }
 

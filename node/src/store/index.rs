@@ -164,7 +164,7 @@ impl Table {
     }
 
     fn place(&self, mark: u16) -> usize {
-        (u64::from(mark) * u64::from(self.places) >> 16) as usize
+        ((u64::from(mark) * u64::from(self.places)) >> 16) as usize
     }
 
     /// Adds a cell at the end, without room for more: a table is as large as it must be.

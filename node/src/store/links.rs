@@ -72,7 +72,7 @@ impl Ends {
         match at.as_end() {
             Some(list) => self.0[list],
             None => {
-                let head = arena.from(at);
+                let head = arena.at(at);
                 let links = &head[chain.at(head)..];
                 [Loc::read(links), Loc::read(&links[Loc::BYTES..])]
             }
@@ -83,7 +83,7 @@ impl Ends {
         match at.as_end() {
             Some(list) => self.0[list][side] = to,
             None => {
-                let head = arena.from_mut(at);
+                let head = arena.at_mut(at);
                 let links = chain.at(head) + side * Loc::BYTES;
                 to.write(&mut head[links..]);
             }

@@ -21,7 +21,7 @@ impl Entries {
                 assert_eq!(self.list(at), list);
                 sum.count += 1;
                 sum.bytes += self.check_entry(at, &mut slots);
-                if record::due(self.arena.from(at)).is_some() {
+                if record::due(self.arena.at(at)).is_some() {
                     due.insert(at);
                 }
                 next = self.before(at);

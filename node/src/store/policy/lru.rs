@@ -11,7 +11,7 @@ impl Policy for Lru {
     }
 
     fn used(&mut self, entries: &mut Entries, at: Loc, _hash: u64, _times: u32) {
-        entries.move_first(at, ALL);
+        entries.refresh(at, ALL);
     }
 
     fn settle(&mut self, _entries: &mut Entries, _capacity: u64) {}

@@ -7,7 +7,7 @@
 /// Keys per block: 3.2 bytes of sketch for each.
 const KEYS: u64 = 20;
 /// Uses per key after which every counter is halved.
-const PERIOD: u64 = 16;
+const PERIOD: u64 = 12;
 /// The most that a counter tells.
 pub(in crate::store) const MAX_USES: u32 = 15;
 

@@ -26,13 +26,21 @@ const SAMPLE: u64 = 256;
 pub(super) struct WTinyLfu {
     sketch: Sketch,
     share: f64,
+    /// Values held.
+    values: u64,
     seen: Sample,
     random: u64,
 }
 
 impl WTinyLfu {
     pub(super) fn new(seed: u64) -> Self {
-        Self { sketch: Sketch::default(), share: steering::START, seen: Sample::default(), random: seed | 1 }
+        Self {
+            sketch: Sketch::default(),
+            share: steering::START,
+            values: 0,
+            seen: Sample::default(),
+            random: seed | 1,
+        }
     }
 
     fn window(&self, capacity: u64) -> u64 {
@@ -90,17 +98,18 @@ impl Policy for WTinyLfu {
         match entries.list(at) {
             WINDOW => {
                 self.seen.window_hits += 1;
-                entries.move_first(at, WINDOW);
+                entries.refresh(at, WINDOW);
             }
             _ => {
                 self.seen.main_hits += 1;
-                entries.move_first(at, PROTECTED);
+                entries.refresh(at, PROTECTED);
             }
         }
     }
 
     fn settle(&mut self, entries: &mut Entries, capacity: u64) {
-        self.sketch.make_room(values(entries));
+        self.values = values(entries);
+        self.sketch.make_room(self.values);
         let window = self.window(capacity);
         let main = capacity - window;
         let protected = main * PROTECTED_SHARE / 100;
@@ -150,10 +159,10 @@ impl Policy for WTinyLfu {
     }
 
     fn sample(&mut self, entries: &Entries) -> Option<Sample> {
-        let values = values(entries);
-        if self.seen.requests < SAMPLE.min(values.max(1)) {
+        if self.seen.requests < SAMPLE.min(self.values.max(1)) {
             return None;
         }
+        let values = self.values;
         let (window_bytes, main_bytes) = (entries.sum(WINDOW).bytes, Self::main_bytes(entries));
         Some(Sample { window_bytes, main_bytes, values, ..std::mem::take(&mut self.seen) })
     }

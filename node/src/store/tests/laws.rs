@@ -104,7 +104,7 @@ fn walk(store: &Store, vnode: Vnode, page_bytes: usize, now: UnixMillis) -> Vec<
 
 /// Store and model go through `ops` side by side. The store may give things up, but must say how many.
 fn compare(store: &Store, ops: Vec<Op>) {
-    let mut model = Model::default();
+    let (mut model, count) = (Model::default(), ops.len());
     let mut now = NOW;
     let mut puts: Vec<(u16, Stamped)> = Vec::new();
     for (number, op) in ops.into_iter().enumerate() {
@@ -145,13 +145,16 @@ fn compare(store: &Store, ops: Vec<Op>) {
             Op::Clear(_) => {}
             Op::Limit(max_bytes) => store.set_max_bytes(max_bytes),
         }
-        store.check();
         let forgotten = model.forget(store, now);
         let after = store.stats();
         let evicted = after.evictions - before.evictions;
         assert_eq!(forgotten, evicted + after.markers_dropped - before.markers_dropped);
-        for vnode in (0..VNODES).map(Vnode) {
-            assert_eq!(walk(store, vnode, usize::MAX, now), model.scan(vnode, now));
+        // What takes long, now and then.
+        if number.is_multiple_of(16) || number + 1 == count {
+            store.check();
+            for vnode in (0..VNODES).map(Vnode) {
+                assert_eq!(walk(store, vnode, usize::MAX, now), model.scan(vnode, now));
+            }
         }
         let stats = store.stats();
         assert_eq!((stats.hits, stats.misses), (model.hits, model.misses));
@@ -178,18 +181,19 @@ fn policy() -> impl Strategy<Value = EvictionPolicy> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    // With 150 operations in the middle, more than 100,000 in all.
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn with_ample_memory_several_shards_do_what_the_model_does(ops in ops(12, 20_000, 4 * STORE_SHARD_BYTES..8 * STORE_SHARD_BYTES)) {
+    fn with_ample_memory_several_shards_do_what_the_model_does(ops in ops(12, 9_000, 4 * STORE_SHARD_BYTES..8 * STORE_SHARD_BYTES)) {
         compare(&store(4 * STORE_SHARD_BYTES, 0.5), ops);
     }
 
     #[test]
     fn with_little_memory_a_shard_says_what_it_gives_up(
-        ops in ops(300, 20_000, 100_000..400_000),
+        ops in ops(60, 9_000, 100_000..300_000),
         policy in policy(),
-        room in 100_000..300_000u64,
+        room in 100_000..200_000u64,
     ) {
         compare(&store_by(policy, room, 0.1), ops);
     }
