@@ -2,6 +2,7 @@
 
 use crate::{
     admin::ClusterInfo,
+    auth::Auth,
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
@@ -94,6 +95,7 @@ pub struct Node;
 
 /// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
 pub struct RunningNode {
+    auth: Arc<Auth>,
     info: Arc<NodeFacts>,
     cluster: Arc<Cluster>,
     local: Arc<LocalReplica>,
@@ -118,6 +120,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
+        let auth = Arc::new(Auth::new(config.credentials.clone()));
         let identity = Identity {
             cluster: config.cluster.clone(),
             secret: config.secret.clone(),
@@ -209,6 +212,7 @@ impl Node {
         let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
+            auth,
             info,
             cluster,
             local,
@@ -228,6 +232,12 @@ impl RunningNode {
     #[must_use]
     pub fn info(&self) -> Arc<dyn ClusterInfo> {
         self.info.clone()
+    }
+
+    /// The credentials that clients are asked for, to be replaced when they change.
+    #[must_use]
+    pub fn auth(&self) -> Arc<Auth> {
+        self.auth.clone()
     }
 
     /// The node's coordinator, for callers in the same process.
