@@ -6,7 +6,7 @@ use crate::{
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespCounters, RespDoor},
     },
@@ -206,9 +206,12 @@ impl Node {
         ];
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
-        let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
-        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
-        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
+        let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
+        let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
+        let backend = Arc::new(door(DoorName::Resp));
+        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, None);
+        let rest =
+            Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
         let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {

@@ -30,7 +30,7 @@ const NODE: &Edges = &[
     ("shoal_node::auth", &[]),
     ("shoal_node::config", &["auth"]),
     ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica"]),
-    ("shoal_node::frontend", &["admin", "coordinator", "limits", "metrics"]),
+    ("shoal_node::frontend", &["admin", "auth", "coordinator", "limits", "metrics"]),
     ("shoal_node::hot_keys", &[]),
     ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
     ("shoal_node::limits", &[]),

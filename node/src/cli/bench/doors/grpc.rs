@@ -63,6 +63,8 @@ fn failure(error: ClientError) -> Failure {
         // The client goes on with other nodes by itself.
         ClientError::Timeout { .. } => Failure::refused("no answer in time"),
         ClientError::Unavailable { .. } => Failure::refused("unavailable"),
+        ClientError::Unauthenticated(_) => Failure::refused("unauthenticated"),
+        ClientError::PermissionDenied(_) => Failure::refused("permission denied"),
         ClientError::Overloaded(_) => Failure::refused("overloaded"),
         ClientError::NotReady(_) => Failure::refused("not ready"),
         ClientError::TagAhead(_) => Failure::refused("tag ahead"),
