@@ -7,14 +7,17 @@ pub struct Token(AsciiMetadataValue);
 
 /// The text cannot be a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a token is one or more ASCII characters without blanks")]
+#[error("a token is printable ASCII without blanks around it")]
 pub struct InvalidToken;
 
 impl FromStr for Token {
     type Err = InvalidToken;
 
     fn from_str(secret: &str) -> Result<Self, InvalidToken> {
-        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if secret.is_empty()
+            || secret.trim() != secret
+            || !secret.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        {
             return Err(InvalidToken);
         }
         let mut header =
@@ -51,7 +54,8 @@ mod tests {
         let request = request(Some(&token), ());
         assert_eq!(request.metadata().get("authorization").unwrap().as_bytes(), b"Bearer hunter2");
         assert!(!format!("{request:?}").contains("hunter2"), "{request:?}");
-        for bad in ["", "two words", "line\n", "grün"] {
+        assert!("correct horse battery staple".parse::<Token>().is_ok());
+        for bad in ["", " ", "word ", "li\nne", "grün"] {
             assert_eq!(bad.parse::<Token>(), Err(InvalidToken), "{bad:?}");
         }
     }
