@@ -53,6 +53,13 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
+    /// Whether clients from other machines are let in without proving anything.
+    pub(crate) fn is_open_to_strangers(&self) -> bool {
+        let ListenAddresses { resp, http, grpc, .. } = self.node.listen;
+        let is_reachable = |door: SocketAddr| !door.ip().is_loopback();
+        self.node.credentials.is_empty() && [resp, http, grpc].into_iter().any(is_reachable)
+    }
+
     fn from_parts(
         settings: Settings,
         secret: Option<String>,

@@ -236,6 +236,12 @@ fn a_door_leaves_loopback_only_if_something_must_be_proven_there_or_that_is_mean
     for (door, settings, environment, missing) in cases {
         let values = [&[("bootstrap", "true"), (door, "10.0.0.1:9999")], settings].concat();
         let loaded = load(&flags(&values), &variables(environment));
+        let strangers = loaded.as_ref().is_ok_and(Setup::is_open_to_strangers);
+        assert_eq!(
+            strangers,
+            settings.contains(&insecure) && missing.is_empty(),
+            "{values:?} {environment:?}"
+        );
         let told = loaded.map(drop).map_err(|error| error.to_string());
         let case = format!("{values:?} {environment:?}: {told:?}");
         assert_eq!(told.is_ok(), missing.is_empty(), "{case}");
