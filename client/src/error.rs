@@ -81,7 +81,7 @@ impl From<Failure> for ClientError {
     fn from(failure: Failure) -> Self {
         let Failure { message, maybe, .. } = failure;
         match Kind::try_from(failure.kind) {
-            Ok(Kind::Invalid) => Self::Invalid(message),
+            Ok(Kind::Invalid | Kind::TooLarge) => Self::Invalid(message),
             Ok(Kind::Unavailable) => Self::Unavailable { message, maybe },
             Ok(Kind::Timeout) => Self::Timeout { message, maybe },
             Ok(Kind::Overloaded) => Self::Overloaded(message),

@@ -143,6 +143,7 @@ const KEPT: &Edges = &[
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
     ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
+    ("schemars", &["shoal_node::frontend::http"]),
     (
         "shoal_proto::wire",
         &[

@@ -17,6 +17,7 @@ mod hints;
 mod http;
 mod load;
 mod metrics;
+mod openapi;
 mod ports;
 mod processes;
 mod raw;

@@ -24,7 +24,7 @@ pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
         Kind::TagAhead => Code::FailedPrecondition,
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
-        Kind::Overloaded => Code::ResourceExhausted,
+        Kind::Overloaded | Kind::TooLarge => Code::ResourceExhausted,
     };
     let mut status = Status::new(code, error.to_string());
     let metadata = status.metadata_mut();
@@ -39,6 +39,7 @@ fn kind(error: &CoordinatorError) -> (Kind, bool) {
         CoordinatorError::Unavailable { maybe, .. } => (Kind::Unavailable, *maybe),
         CoordinatorError::Timeout { maybe, .. } => (Kind::Timeout, *maybe),
         CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
+        CoordinatorError::TooLarge(_) => (Kind::TooLarge, false),
         CoordinatorError::TagAhead { .. } => (Kind::TagAhead, false),
         CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
