@@ -147,7 +147,7 @@ async fn many_keys_are_read_in_one_request() {
 async fn many_keys_are_stored_and_deleted_in_one_request() {
     let cluster = start(3).await;
     let address = cluster.http(0);
-    let entries = br#"{"entries":[{"key":"a","value":"1","ttlSeconds":60},{"key":"b,\u00e9","value":"2"},
+    let entries = br#"{"entries":[{"key":"a","value":"1","ttlSeconds":60.0},{"key":"b,\u00e9","value":"2"},
         {"key":"","value":"old"},{"key":"","value":"3"}]}"#;
     let stored = send(address, "POST", "/cache?consistency=all", &[JSON], entries).await;
     let each = r#"{"a":{"status":"stored"},"b,é":{"status":"stored"},"":{"status":"stored"}}"#;

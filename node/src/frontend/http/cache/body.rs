@@ -14,7 +14,11 @@ use axum::{
 };
 use futures::StreamExt as _;
 use schemars::JsonSchema;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::Number;
 use shoal_proto::types::{MAX_VALUE_BYTES, Value};
 use std::time::Duration;
 
@@ -32,6 +36,7 @@ pub(super) struct Stored {
 pub(super) struct StoredDocument {
     value: String,
     /// Without it the value stays.
+    #[serde(default, deserialize_with = "seconds")]
     #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
     ttl_seconds: Option<u64>,
 }
@@ -42,7 +47,7 @@ pub(super) struct StoredDocument {
 #[schemars(rename = "Touch", extend("required" = ["ttlSeconds"]))]
 pub(super) struct TouchedDocument {
     /// Must be there, also when it is `null`.
-    #[serde(deserialize_with = "Option::deserialize")]
+    #[serde(deserialize_with = "seconds")]
     #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
     ttl_seconds: Option<u64>,
 }
@@ -64,6 +69,7 @@ pub(super) struct EntryDocument {
     pub(super) key: String,
     pub(super) value: String,
     /// Without it the value stays.
+    #[serde(default, deserialize_with = "seconds")]
     #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
     pub(super) ttl_seconds: Option<u64>,
 }
@@ -75,6 +81,20 @@ pub(super) struct EntryDocument {
 pub(super) struct DeletedManyDocument {
     #[schemars(with = "Vec<String>", length(min = 1, max = limits::BATCH_KEYS))]
     pub(super) keys: List<String>,
+}
+
+/// A whole number of seconds or `null`. JSON does not tell `60.0` from `60`.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = |number: f64| {
+        (number.fract() == 0.0 && (0.0..=MOST_TTL_SECONDS as f64).contains(&number)).then_some(number as u64)
+    };
+    let seconds = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+    seconds.map(Some).ok_or_else(|| {
+        D::Error::custom(format!(
+            "expected a whole number from 1 to {MOST_TTL_SECONDS}, or null, not {number}"
+        ))
+    })
 }
 
 /// Reads what a request stores, as JSON or as it is. `ttl_seconds` is what its query says.
