@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 
-readonly EXAMPLES=${EXAMPLES:-150} SEED=${SEED:-1} CASES_MIN=2000
+readonly EXAMPLES=${EXAMPLES:-100} SEED=${SEED:-1} CASES_MIN=2000
 readonly TOOLS=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
 readonly HOME_OF_TOOLS=$PWD/target/openapi
 readonly HERE=$PWD/node/tests/openapi

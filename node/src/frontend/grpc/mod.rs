@@ -5,6 +5,8 @@
 mod batch;
 mod deadline;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod pipeline;
 mod translate;
 
@@ -51,8 +53,8 @@ impl GrpcDoor {
     }
 
     /// Answers a unary call whose client waits for `patience`, unless it does not say.
-    async fn answer(&self, request: Translated, patience: Option<Duration>) -> Result<Reply, Status> {
-        let (command, options) = request.map_err(|error| error_map::status(&error))?;
+    async fn answer(&self, request: translate::Request, patience: Option<Duration>) -> Result<Reply, Status> {
+        let (command, options) = request?;
         let options = deadline::within(options, patience);
         let answer = match self.door.try_execute_one(command, &options) {
             Ok(answer) => answer,
@@ -84,7 +86,7 @@ impl GrpcDoor {
         let id = operation.id;
         let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
-            Err(error) => return Begun::Done(translate::result(id, Err(error))),
+            Err(refusal) => return Begun::Done(translate::result(id, Err(refusal.into()))),
         };
         match self.door.try_execute_one(command, &options) {
             Ok(answer) => Begun::Done(translate::result(id, answer)),

@@ -27,6 +27,9 @@ mod testing;
 
 pub use server::serve;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use cache::fuzzing;
+
 use super::Door;
 use crate::admin::ClusterInfo;
 use axum::{

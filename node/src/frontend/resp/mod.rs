@@ -16,6 +16,8 @@ mod budget;
 mod command;
 mod connection;
 mod explanation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod inline;
 mod outcome;
 mod parser;
@@ -159,5 +161,5 @@ impl RespDoor {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;

@@ -146,7 +146,7 @@ fn etag(outcome: &Outcome) -> Option<String> {
 }
 
 /// Whether the client has this version already.
-fn is_known(asked: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_known(asked: &HeaderMap, etag: &str) -> bool {
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = known.flat_map(|list| list.split(',')).map(str::trim);
     let opaque = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();

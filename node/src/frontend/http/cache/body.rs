@@ -189,7 +189,7 @@ async fn document<T: DeserializeOwned>(
     Ok((document, bytes.into_room()))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         match error.path().to_string().as_str() {

@@ -5,6 +5,8 @@
 mod accept;
 mod answer;
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod list;
 mod many;
 mod request;
