@@ -157,6 +157,7 @@ const KEPT: &Edges = &[
             "shoal_node::replica::handshake",
             "shoal_node::replica::link",
             "shoal_node::replica::server",
+            "shoal_proto::codec",
             "shoal_proto::convert",
         ],
     ),

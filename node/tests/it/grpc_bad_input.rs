@@ -118,13 +118,7 @@ fn cases() -> Vec<Case> {
             "value",
         ),
         Case(GET, get(level(9)), InvalidArgument, "consistency 9 is out of range", "consistency"),
-        Case(
-            GET,
-            get(level(-1)),
-            InvalidArgument,
-            "consistency 4294967295 is out of range",
-            "consistency",
-        ),
+        Case(GET, get(level(-1)), InvalidArgument, "consistency 4294967295 is out of range", "consistency"),
         Case(
             GET,
             get(level(kv::Consistency::Two.into())),

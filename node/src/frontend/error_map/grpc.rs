@@ -24,7 +24,7 @@ pub(in crate::frontend) fn failure(error: &CoordinatorError) -> Failure {
 /// |---|---|
 /// | `ErrorInfo` | the kind as its reason; whether a write may still take effect; what was needed and what was there |
 /// | `RetryInfo` | where a moment mends it |
-/// | `BadRequest` | the field that is wrong: see [`refusal`] |
+/// | `BadRequest` | the field that is wrong: see [`fault`] |
 /// | `PreconditionFailure` | a tag ahead of the clock |
 pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
     let (kind, maybe) = kind(error);
@@ -43,7 +43,7 @@ pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
 }
 
 /// The status of a call with something wrong in one `field` of its request.
-pub(in crate::frontend) fn refusal(field: &'static str, why: String) -> Status {
+pub(in crate::frontend) fn fault(field: &'static str, why: String) -> Status {
     let violation = BadRequest::with_violation(field, why.as_str());
     let details = vec![info(Kind::Invalid, vec![said("maybe", false)]), violation.into()];
     Status::with_error_details_vec(code(Kind::Invalid), why, details)
@@ -157,7 +157,7 @@ mod tests {
         let ahead = status(&CoordinatorError::TagAhead { ahead_ms: 900, allowed_ms: 500 });
         assert_eq!(ahead.get_details_error_info().unwrap().metadata["ahead_ms"], "900");
         assert_eq!(ahead.get_details_precondition_failure().unwrap().violations[0].subject, "tag");
-        let refused = refusal("ttl_ms", "ttl_ms 9 is out of range".into());
+        let refused = fault("ttl_ms", "ttl_ms 9 is out of range".into());
         assert_eq!((refused.code(), refused.message()), (Code::InvalidArgument, "ttl_ms 9 is out of range"));
         let request = refused.get_details_bad_request().unwrap();
         assert_eq!(request.field_violations[0].field, "ttl_ms");

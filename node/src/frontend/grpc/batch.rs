@@ -1,6 +1,6 @@
 //! Batch calls, as one operation per key.
 
-use super::translate::{Refusal, expiry, key, options};
+use super::translate::{Fault, expiry, key, options};
 use crate::coordinator::{CoordinatorError, RequestOptions};
 use crate::frontend::{Command, Reply, Translated, error_map};
 use crate::limits;
@@ -11,12 +11,12 @@ type Answer = Result<Reply, CoordinatorError>;
 
 // ---- requests ----
 
-pub(super) fn get(request: kv::BatchGetRequest) -> Result<Vec<Translated>, Refusal> {
+pub(super) fn get(request: kv::BatchGetRequest) -> Result<Vec<Translated>, Fault> {
     let options = common("keys", request.keys.len(), request.consistency, request.deadline_ms)?;
     Ok(request.keys.into_iter().map(|bytes| Ok((Command::Get(key(bytes)?), options))).collect())
 }
 
-pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<Translated>, Refusal> {
+pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<Translated>, Fault> {
     let common = common("entries", request.entries.len(), request.consistency, request.deadline_ms)?;
     let translate = |entry: kv::batch_set_request::Entry| {
         let value = Value::new(entry.value).map_err(|error| CoordinatorError::Invalid(error.to_string()))?;
@@ -26,7 +26,7 @@ pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<T
     Ok(request.entries.into_iter().map(translate).collect())
 }
 
-pub(super) fn delete(request: kv::BatchDeleteRequest) -> Result<Vec<Translated>, Refusal> {
+pub(super) fn delete(request: kv::BatchDeleteRequest) -> Result<Vec<Translated>, Fault> {
     let options = common("keys", request.keys.len(), request.consistency, request.deadline_ms)?;
     Ok(request.keys.into_iter().map(|bytes| Ok((Command::Delete(key(bytes)?), options))).collect())
 }
@@ -36,10 +36,10 @@ fn common(
     keys: usize,
     consistency: i32,
     deadline_ms: u32,
-) -> Result<RequestOptions, Refusal> {
+) -> Result<RequestOptions, Fault> {
     if keys > limits::BATCH_KEYS {
         let why = format!("batch of {keys} keys exceeds the limit of {}", limits::BATCH_KEYS);
-        return Err(Refusal { field, why });
+        return Err(Fault { field, why });
     }
     options(consistency, deadline_ms, 0)
 }

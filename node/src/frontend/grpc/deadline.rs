@@ -20,7 +20,7 @@ pub(super) fn of<T>(request: &Request<T>) -> Result<Option<Duration>, Status> {
     let timeout = value.to_str().ok().and_then(parse);
     timeout.map(|timeout| Some(timeout - timeout / 20)).ok_or_else(|| {
         let why = format!("malformed {HEADER} {value:?}: expected up to {DIGITS} digits and a unit");
-        error_map::refusal(HEADER, why)
+        error_map::fault(HEADER, why)
     })
 }
 

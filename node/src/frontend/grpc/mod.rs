@@ -86,7 +86,7 @@ impl GrpcDoor {
         let id = operation.id;
         let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
-            Err(refusal) => return Begun::Done(translate::result(id, Err(refusal.into()))),
+            Err(fault) => return Begun::Done(translate::result(id, Err(fault.into()))),
         };
         match self.door.try_execute_one(command, &options) {
             Ok(answer) => Begun::Done(translate::result(id, answer)),

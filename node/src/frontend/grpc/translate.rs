@@ -15,28 +15,28 @@ use tonic::Status;
 // ---- requests ----
 
 /// What a request asks for, or which of its fields is wrong.
-pub(super) type Request = Result<(Command, RequestOptions), Refusal>;
+pub(super) type Request = Result<(Command, RequestOptions), Fault>;
 
 /// Something in a request that no node would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct Fault {
     pub(super) field: &'static str,
     pub(super) why: String,
 }
 
-impl From<Refusal> for CoordinatorError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Invalid(refusal.why)
+impl From<Fault> for CoordinatorError {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(fault.why)
     }
 }
 
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
-        error_map::refusal(refusal.field, refusal.why)
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        error_map::fault(fault.field, fault.why)
     }
 }
 
-impl<E: Into<DecodeError>> From<E> for Refusal {
+impl<E: Into<DecodeError>> From<E> for Fault {
     fn from(error: E) -> Self {
         let error = error.into();
         let field = match &error {
@@ -55,7 +55,7 @@ pub(super) fn operation(operation: kv::Operation, now: UnixMillis) -> Request {
         Some(Op::Set(request)) => set(request, now),
         Some(Op::Delete(request)) => delete(request),
         Some(Op::Expire(request)) => expire(request, now),
-        None => Err(Refusal { field: "op", why: "operation without a kind this version knows".into() }),
+        None => Err(Fault { field: "op", why: "operation without a kind this version knows".into() }),
     }
 }
 
@@ -85,7 +85,7 @@ pub(super) fn expire(request: kv::ExpireRequest, now: UnixMillis) -> Request {
     Ok((Command::Expire(key(request.key)?, expiry(request.ttl_ms, now)?), options))
 }
 
-pub(super) fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<RequestOptions, Refusal> {
+pub(super) fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<RequestOptions, Fault> {
     Ok(RequestOptions {
         consistency: kv::Consistency::level(consistency)?,
         timeout: (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into())),
@@ -93,11 +93,11 @@ pub(super) fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<Re
     })
 }
 
-pub(super) fn key(bytes: bytes::Bytes) -> Result<Key, Refusal> {
+pub(super) fn key(bytes: bytes::Bytes) -> Result<Key, Fault> {
     Ok(Key::new(bytes)?)
 }
 
-pub(super) fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, Refusal> {
+pub(super) fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, Fault> {
     let ttl = Duration::from_millis(ttl_ms);
     match now.checked_add(ttl) {
         _ if ttl.is_zero() => Ok(Expiry::Never),
@@ -284,7 +284,7 @@ mod tests {
 
     fn why_not(op: Op) -> String {
         match operation(kv::Operation { id: 1, op: Some(op) }, NOW) {
-            Err(refusal) => refusal.why,
+            Err(fault) => fault.why,
             other => panic!("{other:?}"),
         }
     }
@@ -319,7 +319,7 @@ mod tests {
             let request = kv::SetRequest { ttl_ms: 1_500, expires_at, ..Default::default() };
             match set(request, NOW) {
                 Ok((Command::Set(_, _, expiry), _)) => Ok(expiry),
-                Err(refusal) => Err((refusal.field, refusal.why)),
+                Err(fault) => Err((fault.field, fault.why)),
                 other => panic!("{other:?}"),
             }
         };
@@ -348,6 +348,6 @@ mod tests {
             assert_eq!(why_not(Op::Set(overflowing)), format!("ttl_ms {ttl_ms} is out of range"));
         }
         let nothing = operation(kv::Operation { id: 1, op: None }, NOW);
-        assert!(matches!(nothing, Err(Refusal { field: "op", why }) if why.contains("without a kind")));
+        assert!(matches!(nothing, Err(Fault { field: "op", why }) if why.contains("without a kind")));
     }
 }
