@@ -1,6 +1,6 @@
 //! What gRPC says for what the coordinator could not do.
 
-use crate::coordinator::CoordinatorError;
+use crate::{coordinator::CoordinatorError, frontend::Refusal};
 use shoal_proto::ERROR_DOMAIN;
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
 use std::time::Duration;
@@ -62,6 +62,27 @@ fn code(kind: Kind) -> Code {
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
         Kind::Overloaded | Kind::TooLarge => Code::ResourceExhausted,
+        Kind::Unauthenticated => Code::Unauthenticated,
+        Kind::PermissionDenied => Code::PermissionDenied,
+    }
+}
+
+/// The status of a call whose caller is refused.
+pub(in crate::frontend) fn refusal_status(refusal: &Refusal) -> Status {
+    let kind = refusal_kind(refusal);
+    let details = vec![info(kind, vec![said("maybe", false)])];
+    Status::with_error_details_vec(code(kind), refusal.to_string(), details)
+}
+
+/// The failure of an operation of a pipeline whose caller is refused.
+pub(in crate::frontend) fn refusal_failure(refusal: &Refusal) -> Failure {
+    Failure { kind: refusal_kind(refusal).into(), message: refusal.to_string(), maybe: false }
+}
+
+fn refusal_kind(refusal: &Refusal) -> Kind {
+    match refusal {
+        Refusal::Missing | Refusal::Wrong | Refusal::Revoked => Kind::Unauthenticated,
+        Refusal::Forbidden { .. } => Kind::PermissionDenied,
     }
 }
 

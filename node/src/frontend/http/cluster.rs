@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     admin::{ClusterInfo, ClusterStatus, HotKey, NodeReport, NodeStatus},
+    auth::Scope,
     limits,
 };
 use axum::{
@@ -23,6 +24,7 @@ static CLUSTER: Route = Route {
     path: "/cluster.json",
     name: "cluster",
     summary: "The cluster as this node sees it: what the page shows",
+    scope: Some(Scope::Read),
     parameters: &[],
     body: &[],
     answers: &[Answer {

@@ -1,5 +1,5 @@
 use super::route::{Answer, Form, Route, Served};
-use crate::admin::ClusterInfo;
+use crate::{admin::ClusterInfo, auth::Scope};
 use axum::{
     extract::State,
     http::{HeaderName, Method, header::CONTENT_TYPE},
@@ -15,6 +15,7 @@ static METRICS: Route = Route {
     path: "/metrics",
     name: "metrics",
     summary: "All counters of the node",
+    scope: Some(Scope::Read),
     parameters: &[],
     body: &[],
     answers: &[Answer {

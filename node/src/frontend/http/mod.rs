@@ -1,9 +1,10 @@
 //! The HTTP door: REST, health, metrics, and the page that shows the cluster.
 //!
 //! ```text
-//! connection -> server -> router -> cache    -> coordinator
-//!                               |-> health, metrics, cluster -> ClusterInfo
-//!                               `-> page, openapi
+//! connection -> server -> router -> guard -> cache -> coordinator
+//!                               |     |---> metrics, cluster -> ClusterInfo
+//!                               |     `---> page, openapi
+//!                               `-> health -> ClusterInfo
 //! ```
 //!
 //! Each module lists its routes with all they take and answer (`route`); the router and the document for programs are both
@@ -14,6 +15,7 @@
 mod buffers;
 mod cache;
 mod cluster;
+mod guard;
 mod health;
 mod metrics;
 mod openapi;
@@ -30,7 +32,7 @@ pub use server::serve;
 #[cfg(any(test, fuzzing))]
 pub(crate) use cache::fuzzing;
 
-use super::Door;
+use super::{Door, Gate};
 use crate::admin::ClusterInfo;
 use axum::{
     Router,
@@ -46,7 +48,9 @@ use std::sync::Arc;
 /// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
 /// - `/metrics`: all counters in OpenMetrics text;
 /// - `/openapi.json`: all routes, for programs.
-pub fn router(door: Door, info: Arc<dyn ClusterInfo>) -> Router {
+///
+/// Health is for everybody: those who ask have no secret, and learn nothing of the data. All else is for whom `gate` lets in.
+pub fn router(door: Door, gate: Gate, info: Arc<dyn ClusterInfo>) -> Router {
     let routes = [
         cache::routes(door),
         page::routes(),
@@ -54,7 +58,8 @@ pub fn router(door: Door, info: Arc<dyn ClusterInfo>) -> Router {
         health::routes(info.clone()),
         metrics::routes(info),
     ];
-    with_fallbacks(route::router(openapi::with_document(routes.into_iter().flatten().collect())))
+    let served = openapi::with_document(routes.into_iter().flatten().collect());
+    with_fallbacks(route::router(served.into_iter().map(|served| served.behind(&gate)).collect()))
 }
 
 /// Adds answers for what no route answers.

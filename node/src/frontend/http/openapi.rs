@@ -1,10 +1,10 @@
 //! The routes as a document for programs: OpenAPI 3.1.
 
 use super::{
-    problem::Document,
+    problem::{Document, UNAUTHENTICATED},
     route::{Answer, Form, Header, Parameter, Place, Route, Served},
 };
-use crate::frontend::error_map::Kind;
+use crate::{auth::Scope, frontend::error_map::Kind};
 use axum::{
     body::Bytes,
     http::{HeaderName, HeaderValue, Method, header},
@@ -18,6 +18,7 @@ static DOCUMENT: Route = Route {
     path: "/openapi.json",
     name: "describe",
     summary: "This document",
+    scope: Some(Scope::Read),
     parameters: &[],
     body: &[],
     answers: &[Answer {
@@ -31,7 +32,7 @@ static DOCUMENT: Route = Route {
 
 const ABOUT: &str = "A node of Shoal, a leaderless distributed in-memory cache. Any node serves any key, and every request \
     may choose how many owners of its key must take part (`consistency`). Answers say in `Shoal-*` headers what they were \
-    worth; errors are problems (RFC 9457).";
+    worth; errors are problems (RFC 9457). A node that has neither a password nor tokens asks nobody who they are.";
 
 /// What the HTTP library itself answers to any request, without a body.
 const REFUSALS: [(u16, &str); 2] =
@@ -73,7 +74,13 @@ fn document(routes: &[&Route]) -> Value {
         },
         "servers": [{ "url": "/" }],
         "paths": paths,
-        "components": { "schemas": schemas.take_definitions(true) },
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": {
+                "token": { "type": "http", "scheme": "bearer" },
+                "password": { "type": "http", "scheme": "basic" },
+            },
+        },
     })
 }
 
@@ -93,11 +100,20 @@ fn operation(route: &Route, schemas: &mut SchemaGenerator) -> Value {
         "summary": route.summary,
         "parameters": parameters,
         "responses": responses,
+        "security": security(route),
     });
     if !route.body.is_empty() {
         operation["requestBody"] = json!({ "required": true, "content": content(route.body, schemas) });
     }
     operation
+}
+
+/// Either way is good, where the node asks for any.
+fn security(route: &Route) -> Value {
+    match route.scope {
+        Some(_) => json!([{ "token": [] }, { "password": [] }]),
+        None => json!([]),
+    }
 }
 
 /// The same without bodies.
@@ -165,6 +181,13 @@ fn problem(kinds: &[Kind], schemas: &mut SchemaGenerator) -> Value {
         "description": titles.join(", or: "),
         "content": { form.media_type: { "schema": schema } },
     });
+    if kinds.contains(&UNAUTHENTICATED) {
+        response["headers"] = json!({ "WWW-Authenticate": {
+            "description": "The ways to authenticate.",
+            "required": true,
+            "schema": { "type": "string" },
+        } });
+    }
     if kinds.iter().any(|kind| [Kind::NOT_READY, Kind::OVERLOADED].contains(kind)) {
         response["headers"] = json!({ "Retry-After": {
             "description": "Seconds after which the same request may succeed; missing where that does not help.",

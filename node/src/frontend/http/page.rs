@@ -1,4 +1,5 @@
 use super::route::{Answer, Form, Route, Served};
+use crate::auth::Scope;
 use axum::{
     http::{HeaderMap, HeaderValue, Method, header},
     response::{Html, IntoResponse as _},
@@ -13,6 +14,7 @@ static SHOW: Route = Route {
     path: "/",
     name: "page",
     summary: "The cluster, live, for people",
+    scope: Some(Scope::Read),
     parameters: &[],
     body: &[],
     answers: &[Answer { status: 200, about: "A page.", forms: &[Form::plain("text/html")], headers: &[] }],

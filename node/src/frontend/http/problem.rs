@@ -1,7 +1,10 @@
 //! Errors as HTTP says them: problem details (RFC 9457).
 
 use crate::coordinator::CoordinatorError;
-use crate::frontend::error_map::{self, Kind};
+use crate::frontend::{
+    Refusal,
+    error_map::{self, Kind},
+};
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -14,6 +17,8 @@ use serde::Serialize;
 pub(super) const PROBLEM: &str = "application/problem+json";
 
 /// What goes wrong at this door alone.
+pub(super) const UNAUTHENTICATED: Kind = Kind::new(401, "unauthenticated", "Authentication is required");
+pub(super) const PERMISSION_DENIED: Kind = Kind::new(403, "permission_denied", "Permission denied");
 pub(super) const MISS: Kind = Kind::new(404, "miss", "No such key");
 pub(super) const NO_SUCH_PATH: Kind = Kind::new(404, "no_such_path", "No such path");
 pub(super) const METHOD_NOT_ALLOWED: Kind = Kind::new(405, "method_not_allowed", "Method is not allowed");
@@ -106,6 +111,19 @@ impl Problem {
 
     pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
         Self::new(UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// A client that is not let in, or not let do this.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        if let Refusal::Forbidden { .. } = refusal {
+            return Self::new(PERMISSION_DENIED, refusal.to_string());
+        }
+        let mut problem = Self::new(UNAUTHENTICATED, refusal.to_string());
+        // Browsers ask their user for a name and a password.
+        for way in [r#"Basic realm="shoal", charset="UTF-8""#, r#"Bearer realm="shoal""#] {
+            problem.0.headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+        }
+        problem
     }
 
     /// Something HTTP knows and this door does not do.

@@ -1,8 +1,14 @@
 //! What the door serves. The router and the document at `/openapi.json` are both made of [`Route`]s, so that neither knows
 //! a path, a parameter or a status that the other does not.
 
-use super::problem::PROBLEM;
-use crate::frontend::error_map::Kind;
+use super::{
+    guard,
+    problem::{PERMISSION_DENIED, PROBLEM, UNAUTHENTICATED},
+};
+use crate::{
+    auth::Scope,
+    frontend::{Gate, error_map::Kind},
+};
 use axum::{
     Router,
     handler::Handler,
@@ -21,6 +27,8 @@ pub(super) struct Route {
     /// What generated clients call it.
     pub(super) name: &'static str,
     pub(super) summary: &'static str,
+    /// What its caller must be allowed; `None` lets everybody in.
+    pub(super) scope: Option<Scope>,
     pub(super) parameters: &'static [&'static [Parameter]],
     /// The forms its body may have; without any it has none.
     pub(super) body: &'static [Form],
@@ -107,13 +115,28 @@ impl Route {
 
     /// Every kind of problem it may answer.
     pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
-        self.problems.iter().copied().flatten().copied()
+        let refusals: &[Kind] = match self.scope {
+            None => &[],
+            Some(Scope::Read) => &[UNAUTHENTICATED],
+            Some(Scope::Write) => &[UNAUTHENTICATED, PERMISSION_DENIED],
+        };
+        refusals.iter().chain(self.problems.iter().copied().flatten()).copied()
     }
 
     fn answers(&self, status: u16) -> bool {
         let mut statuses =
             self.answers.iter().map(|answer| answer.status).chain(self.kinds().map(|kind| kind.status));
         statuses.any(|known| known == status)
+    }
+}
+
+impl Served {
+    /// The same for those alone whom `gate` lets in.
+    pub(super) fn behind(self, gate: &Gate) -> Self {
+        match self.route.scope {
+            Some(scope) => Self { handler: guard::guarded(self.handler, gate.clone(), scope), ..self },
+            None => self,
+        }
     }
 }
 
@@ -149,6 +172,7 @@ mod tests {
         path: "/plain/{name}",
         name: "plain",
         summary: "",
+        scope: None,
         parameters: &[],
         body: &[],
         answers: &[Answer { status: 200, about: "", forms: &[], headers: &[] }],

@@ -38,7 +38,7 @@ pub fn parser(data: &[u8]) {
 /// When an answer is malformed.
 pub fn commands(data: &[u8]) {
     let door = door(Arc::<MapBackend>::default());
-    let mut session = Session::new(1, "127.0.0.1:1".into(), NOW);
+    let mut session = Session::new(1, "127.0.0.1:1".into(), NOW, door.gate.anonymous());
     for parsed in requests([data]).0 {
         let Parsed::Request(request) = parsed else { continue };
         let mut output = BytesMut::new();

@@ -11,7 +11,7 @@ use super::{
     many::{Found, Results},
     request::MOST_TTL_SECONDS,
 };
-use crate::{frontend::error_map::Kind, limits};
+use crate::{auth::Scope, frontend::error_map::Kind, limits};
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ pub(super) static READ: Route = Route {
     path: "/cache/{key}",
     name: "read",
     summary: "Reads a value",
+    scope: Some(Scope::Read),
     parameters: &[&[KEY], &CHOICES, &[IF_NONE_MATCH]],
     body: &[],
     answers: &[
@@ -45,6 +46,7 @@ pub(super) static CREATE: Route = Route {
     path: "/cache/{key}",
     name: "store",
     summary: "Stores a value",
+    scope: Some(Scope::Write),
     parameters: &[&[KEY], &CHOICES, &[TTL_SECONDS]],
     body: &[Form::json::<StoredDocument>(), Form::plain(BYTES)],
     answers: &[written(201, "The value is stored.")],
@@ -56,6 +58,7 @@ pub(super) static REPLACE: Route = Route {
     path: "/cache/{key}",
     name: "replace",
     summary: "Stores a value, and says no more than that",
+    scope: Some(Scope::Write),
     parameters: &[&[KEY], &CHOICES, &[TTL_SECONDS]],
     body: &[Form::json::<StoredDocument>(), Form::plain(BYTES)],
     answers: &[Answer { status: 204, about: "The value is stored.", forms: &[], headers: &[&OUTCOME] }],
@@ -67,6 +70,7 @@ pub(super) static TOUCH: Route = Route {
     path: "/cache/{key}",
     name: "touch",
     summary: "Changes when a value expires",
+    scope: Some(Scope::Write),
     parameters: &[&[KEY], &CHOICES],
     body: &[Form::json::<TouchedDocument>()],
     answers: &[written(200, "The value expires at another time."), NO_VALUE],
@@ -78,6 +82,7 @@ pub(super) static DELETE: Route = Route {
     path: "/cache/{key}",
     name: "delete",
     summary: "Deletes a key, whether it has a value or not",
+    scope: Some(Scope::Write),
     parameters: &[&[KEY], &CHOICES],
     body: &[],
     answers: &[written(200, "The key has no value.")],
@@ -89,6 +94,7 @@ pub(super) static READ_MANY: Route = Route {
     path: "/cache",
     name: "readMany",
     summary: "Reads many values, all of them text",
+    scope: Some(Scope::Read),
     parameters: &[&[KEYS], &CHOICES],
     body: &[],
     answers: &[Answer {
@@ -105,6 +111,7 @@ pub(super) static STORE_MANY: Route = Route {
     path: "/cache",
     name: "storeMany",
     summary: "Stores many values",
+    scope: Some(Scope::Write),
     parameters: &[&CHOICES],
     body: &[Form::json::<StoredManyDocument>()],
     answers: &[
@@ -119,6 +126,7 @@ pub(super) static DELETE_MANY: Route = Route {
     path: "/cache",
     name: "deleteMany",
     summary: "Deletes many keys, whether they have values or not",
+    scope: Some(Scope::Write),
     parameters: &[&CHOICES],
     body: &[Form::json::<DeletedManyDocument>()],
     answers: &[
