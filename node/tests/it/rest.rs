@@ -35,7 +35,7 @@ async fn what_one_node_stores_every_node_reads_changes_and_deletes() {
         assert!(read.header(name).parse::<u64>().is_ok(), "{name}: {read:?}");
         assert_eq!(read.header(name), created.header(name));
     }
-    assert_eq!(read.header("vary"), "accept, shoal-consistency");
+    assert_eq!(read.header("vary"), "accept, authorization, shoal-consistency");
     assert_eq!(read.header("cache-control"), "private, no-cache", "no copy is as fresh as QUORUM promises");
     let at_one = send(b, "GET", "/cache/greeting?consistency=one", &[], b"").await;
     let kept = at_one.header("cache-control").strip_prefix("private, max-age=").expect("it may be kept");

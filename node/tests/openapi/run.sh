@@ -8,6 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 readonly EXAMPLES=${EXAMPLES:-100} SEED=${SEED:-1} CASES_MIN=2000
 readonly TOOLS=(schemathesis==4.32.5 openapi-spec-validator==0.9.0)
 readonly HOME_OF_TOOLS=$PWD/target/openapi
+readonly TOKEN=what-whoever-tests-is-known-by
 readonly HERE=$PWD/node/tests/openapi
 
 fail() {
@@ -23,12 +24,18 @@ install_tools() {
     echo "${TOOLS[*]}" >"$HOME_OF_TOOLS/installed"
 }
 
+# A request with the token that the nodes ask for.
+ask() {
+    curl -s -H "Authorization: Bearer $TOKEN" "$@"
+}
+
 # Three nodes, so that every level can be met.
 start_nodes() {
     local base=$((20000 + RANDOM % 10000)) i seeds
+    echo "tester write $TOKEN" >"$work/tokens"
     seeds=$(for i in 0 1 2; do echo "127.0.0.1:$((base + 10 * i + 3))"; done | paste -sd,)
     for i in 0 1 2; do
-        target/debug/shoal serve --seed "$seeds" --state-dir "$work/state-$i" \
+        target/debug/shoal serve --seed "$seeds" --state-dir "$work/state-$i" --tokens-file "$work/tokens" \
             --resp "127.0.0.1:$((base + 10 * i))" --http "127.0.0.1:$((base + 10 * i + 1))" \
             --grpc "127.0.0.1:$((base + 10 * i + 2))" --gossip "127.0.0.1:$((base + 10 * i + 3))" \
             >"$work/node-$i.log" 2>&1 &
@@ -36,7 +43,7 @@ start_nodes() {
     done
     url=http://127.0.0.1:$((base + 1))
     for ((i = 0; i < 300; i++)); do
-        [[ $(curl -s "$url/cluster.json" | grep -o '"state":"up"' | wc -l) -eq 3 ]] && return
+        [[ $(ask "$url/cluster.json" | grep -o '"state":"up"' | wc -l) -eq 3 ]] && return
         sleep 0.1
     done
     cat "$work"/node-*.log >&2
@@ -55,12 +62,13 @@ install_tools
 cargo build --locked --quiet -p shoal-node --bin shoal
 start_nodes
 
-curl -sf "$url/openapi.json" >"$work/openapi.json"
+ask -f "$url/openapi.json" >"$work/openapi.json"
 "$HOME_OF_TOOLS/bin/openapi-spec-validator" "$work/openapi.json"
 
 status=0
 (cd "$work" && SCHEMATHESIS_HOOKS=$HERE/hooks.py "$HOME_OF_TOOLS/bin/schemathesis" \
-    --config-file "$HERE/schemathesis.toml" run "$url/openapi.json" --checks all --seed "$SEED" \
+    --config-file "$HERE/schemathesis.toml" run "$url/openapi.json" \
+    --header "Authorization: Bearer $TOKEN" --checks all --seed "$SEED" \
     --max-examples "$EXAMPLES" --continue-on-failure --warnings off) |
     tee "$work/report" || status=$?
 

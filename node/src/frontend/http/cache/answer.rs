@@ -53,7 +53,7 @@ pub(super) fn value(
     buffers: &Buffers,
 ) -> Result<Response, Problem> {
     let mut headers = outcome(&reply.outcome);
-    headers.insert(header::VARY, HeaderValue::from_static("accept, shoal-consistency"));
+    headers.insert(header::VARY, HeaderValue::from_static("accept, authorization, shoal-consistency"));
     let Some(value) = reply.value else { return Err(Problem::miss().with_headers(headers)) };
     headers.insert(header::CACHE_CONTROL, keep(&reply.outcome));
     if let Some(etag) = etag(&reply.outcome) {
