@@ -15,6 +15,8 @@ export RUSTC_BOOTSTRAP=1 CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 [[ $(cargo fuzz --version 2>/dev/null) == *" $CARGO_FUZZ" ]] || cargo install --locked --debug "cargo-fuzz@$CARGO_FUZZ"
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || mapfile -t targets < <(cargo fuzz list --fuzz-dir node/fuzz)
+# The versions that the product is built with.
+cp Cargo.lock node/fuzz/Cargo.lock
 cargo fuzz build "${OPTIONS[@]}"
 for target in "${targets[@]}"; do
     corpus=target/fuzz/corpus/$target

@@ -5,7 +5,8 @@ use bytes::{Buf as _, BufMut as _, Bytes};
 use prost::Message as _;
 use shoal_proto::types::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use shoal_proto::wire::kv::v1::{self as kv, kv_client::KvClient};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 use tonic::{
     Code, Request, Status,
@@ -96,12 +97,12 @@ fn cases() -> Vec<Case> {
         Case(SET, key(12 * 1024 * 1024 + 1), OutOfRange, "decoded message length too large", ""),
         Case(
             BATCH_GET,
-            vec![0x0a, 0].repeat(16_385).into(),
+            [0x0a, 0].repeat(16_385).into(),
             ResourceExhausted,
             "parts exceeds the limit of 16384",
             "",
         ),
-        Case(BATCH_GET, vec![0x0a, 0].repeat(10_001).into(), InvalidArgument, "batch of 10001 keys", "keys"),
+        Case(BATCH_GET, [0x0a, 0].repeat(10_001).into(), InvalidArgument, "batch of 10001 keys", "keys"),
         // Fields.
         Case(
             GET,
@@ -179,7 +180,7 @@ async fn a_message_of_countless_operations_ends_its_own_stream_alone() {
     grpc.ready().await.unwrap();
     let path = PathAndQuery::from_static("/shoal.kv.v1.Kv/Pipeline");
     // 12 MiB that would decode to some hundred.
-    let message = Bytes::from(vec![0x0a, 0].repeat(6 * 1024 * 1024 - 16));
+    let message = Bytes::from([0x0a, 0].repeat(6 * 1024 * 1024 - 16));
     let messages = tokio_stream::iter([message]).chain(tokio_stream::pending());
     let mut answers = grpc.streaming(Request::new(messages), path, AsTheyAre).await.unwrap().into_inner();
     let status = answers.message().await.unwrap_err();

@@ -244,6 +244,13 @@ async fn a_node_without_a_ring_asks_to_come_back() {
         assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{method} {target}");
         assert_eq!(reply.problem().0, "not_ready");
     }
+    for (method, body) in
+        [("POST", r#"{"entries":[{"key":"k","value":"v"}]}"#), ("DELETE", r#"{"keys":["k"]}"#)]
+    {
+        let reply = send(cluster.http(0), method, "/cache", &[JSON], body.as_bytes()).await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "nothing was done to any key");
+        assert_eq!((reply.json()["key"].as_str(), reply.json()["maybe"].as_bool()), (Some("k"), Some(false)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

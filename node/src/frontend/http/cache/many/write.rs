@@ -10,7 +10,8 @@ use super::super::{
     mismatch, request,
 };
 use super::{Answers, Least};
-use crate::frontend::{Command, Reply};
+use crate::coordinator::CoordinatorError;
+use crate::frontend::{Command, Reply, error_map};
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -96,8 +97,15 @@ impl Commands {
     }
 }
 
-/// What became of each key: 200 if what was asked for was done to all of them, 207 if not.
+/// What became of each key: 200 if what was asked for was done to all of them, 207 if not. Where nothing was done to any
+/// of them, nor may be yet, the answer is the problem of the first.
 pub(in super::super) fn written(answers: Answers, buffers: &Buffers) -> Result<Response, Problem> {
+    let undone = |(_, answer): &(Key, Result<Reply, CoordinatorError>)| matches!(answer, Err(error) if !error_map::http_error(error).maybe);
+    if answers.iter().all(undone)
+        && let Some((key, Err(error))) = answers.first()
+    {
+        return Err(Problem::of_write(error).about(&percent::encode(key.as_bytes())));
+    }
     let mut least = Least::default();
     let mut status = StatusCode::OK;
     let mut results = Vec::with_capacity(answers.len());
