@@ -1,6 +1,8 @@
+use shoal_proto::ERROR_DOMAIN;
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
 use std::fmt;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 /// Why an address was of no use.
 #[derive(Debug)]
@@ -121,9 +123,13 @@ impl ClientError {
         Self::Connect { attempts: tried }
     }
 
-    /// What a failed unary read means.
+    /// What a failed unary read means: what its details say, if a node has written them.
     pub(crate) fn from_status(status: &tonic::Status) -> Self {
         let message = status.message().to_owned();
+        let info = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN);
+        if let Some(kind) = info.and_then(|info| Kind::from_str_name(&info.reason)) {
+            return Failure { kind: kind.into(), message, maybe: false }.into();
+        }
         match status.code() {
             Code::Unimplemented => Self::Protocol(message),
             Code::ResourceExhausted => Self::Overloaded(message),
@@ -138,7 +144,7 @@ impl From<Failure> for ClientError {
     fn from(failure: Failure) -> Self {
         let Failure { message, maybe, .. } = failure;
         match Kind::try_from(failure.kind) {
-            Ok(Kind::Invalid) => Self::Invalid(message),
+            Ok(Kind::Invalid | Kind::TooLarge) => Self::Invalid(message),
             Ok(Kind::Unavailable) => Self::Unavailable { message, maybe },
             Ok(Kind::Timeout) => Self::Timeout { message, maybe },
             Ok(Kind::Overloaded) => Self::Overloaded(message),
@@ -175,6 +181,19 @@ mod tests {
         let denied = ClientError::PermissionDenied("why".into());
         assert_eq!(failure(Kind::PermissionDenied.into(), false), denied);
         assert_eq!(failure(99, false), ClientError::Protocol("failure of kind 99: why".into()));
+    }
+
+    #[test]
+    fn a_status_means_what_its_details_say_if_they_are_a_nodes() {
+        let status = |domain: &str, reason: &str| {
+            let details = tonic_types::ErrorDetails::with_error_info(reason, domain, []);
+            ClientError::from_status(&tonic::Status::with_error_details(Code::Unavailable, "why", details))
+        };
+        assert_eq!(status("shoal", "NOT_READY"), ClientError::NotReady("why".into()));
+        assert_eq!(status("shoal", "TOO_LARGE"), ClientError::Invalid("why".into()));
+        let unknown = ClientError::Unavailable { message: "why".into(), maybe: false };
+        assert_eq!(status("shoal", "LATER_VERSION"), unknown);
+        assert_eq!(status("proxy", "NOT_READY"), unknown);
     }
 
     #[test]

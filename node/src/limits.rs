@@ -87,6 +87,10 @@ pub const HTTP_BODY_PATIENCE: Duration = Duration::from_secs(60);
 pub const HTTP_STALL: Duration = Duration::from_secs(60);
 /// Bytes of a JSON body: every byte of the largest value may be escaped as six.
 pub const HTTP_JSON_BYTES: usize = 6 * shoal_proto::types::MAX_VALUE_BYTES + 1024;
+/// Bytes of a JSON body that lists keys.
+pub const HTTP_KEYS_JSON_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a JSON body that has neither keys nor values.
+pub const HTTP_SMALL_JSON_BYTES: usize = 1024;
 /// Bytes of bodies, of requests and of answers in JSON, held for all HTTP connections together.
 pub const HTTP_BUFFER_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a hot key that the answer about the whole cluster shows.

@@ -127,6 +127,9 @@ pub enum CoordinatorError {
     /// Too much is in flight; nothing was done.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// What was asked for is more than one answer holds; a smaller request succeeds.
+    #[error("{0}")]
+    TooLarge(&'static str),
     /// The client's tag would shut out everyone else's writes until the clocks have caught up; nothing was done.
     #[error("tag is {ahead_ms} ms ahead of this node's clock, {allowed_ms} ms are allowed")]
     TagAhead {

@@ -146,6 +146,7 @@ const KEPT: &Edges = &[
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
     ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
+    ("schemars", &["shoal_node::frontend::http"]),
     (
         "shoal_proto::wire",
         &[
@@ -159,6 +160,7 @@ const KEPT: &Edges = &[
             "shoal_node::replica::handshake",
             "shoal_node::replica::link",
             "shoal_node::replica::server",
+            "shoal_proto::codec",
             "shoal_proto::convert",
         ],
     ),

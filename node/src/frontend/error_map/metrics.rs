@@ -10,6 +10,6 @@ pub(in crate::frontend) fn failure_label(error: &CoordinatorError) -> Failure {
         CoordinatorError::Timeout { .. } => Failure::Timeout,
         CoordinatorError::Overloaded(_) => Failure::Overloaded,
         CoordinatorError::TagAhead { .. } => Failure::TagAhead,
-        CoordinatorError::Invalid(_) => Failure::Invalid,
+        CoordinatorError::TooLarge(_) | CoordinatorError::Invalid(_) => Failure::Invalid,
     }
 }

@@ -6,6 +6,8 @@ mod access;
 mod batch;
 mod deadline;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod pipeline;
 mod translate;
 
@@ -58,8 +60,8 @@ impl GrpcDoor {
     }
 
     /// Answers a unary call whose client waits for `patience`, unless it does not say.
-    async fn answer(&self, request: Translated, patience: Option<Duration>) -> Result<Reply, Status> {
-        let (command, options) = request.map_err(|error| error_map::status(&error))?;
+    async fn answer(&self, request: translate::Request, patience: Option<Duration>) -> Result<Reply, Status> {
+        let (command, options) = request?;
         let options = deadline::within(options, patience);
         let answer = match self.door.try_execute_one(command, &options) {
             Ok(answer) => answer,
@@ -95,7 +97,7 @@ impl GrpcDoor {
         let id = operation.id;
         let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
-            Err(error) => return Begun::Done(translate::result(id, Err(error))),
+            Err(fault) => return Begun::Done(translate::result(id, Err(fault.into()))),
         };
         if let Err(refusal) = self.gate.allow(caller, command.scope()) {
             let failure = Answer::Failure(error_map::refusal_failure(&refusal));
