@@ -35,6 +35,9 @@ pub enum ClientError {
     /// The write's tag is further ahead of the node's clock than is allowed; nothing was done.
     #[error("{0}")]
     TagAhead(String),
+    /// The cluster was flushed past the write's tag; nothing was done.
+    #[error("{0}")]
+    TagFlushed(String),
     /// The call can never succeed as it is; nothing was done.
     #[error("{0}")]
     Invalid(String),
@@ -62,6 +65,7 @@ impl ClientError {
             | Self::Overloaded(_)
             | Self::NotReady(_)
             | Self::TagAhead(_)
+            | Self::TagFlushed(_)
             | Self::Invalid(_) => false,
         }
     }
@@ -87,6 +91,7 @@ impl From<Failure> for ClientError {
             Ok(Kind::Overloaded) => Self::Overloaded(message),
             Ok(Kind::NotReady) => Self::NotReady(message),
             Ok(Kind::TagAhead) => Self::TagAhead(message),
+            Ok(Kind::TagFlushed) => Self::TagFlushed(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
             }

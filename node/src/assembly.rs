@@ -18,7 +18,7 @@ use crate::{
         LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
         handshake::Identity,
     },
-    ring::{LearnError, RingAgent, RingLedger, RingSettings},
+    ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
 use futures::future::join_all;
@@ -33,7 +33,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress have to be answered when the node stops.
@@ -126,10 +126,12 @@ impl Node {
         };
 
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
+        let clock = Arc::<HybridClock>::default();
         let ledger = Arc::new(RingLedger::new(
             state,
             env.state.clone(),
             cluster.clone(),
+            clock.clone(),
             config.seeds.clone(),
             config.vnodes,
         )?);
@@ -145,9 +147,10 @@ impl Node {
             cluster: cluster.clone(),
             store: store.clone(),
             vnodes: Arc::new(VnodeStates::new(config.vnodes)),
-            clock: Arc::new(HybridClock::default()),
+            clock,
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            swept: watch::Sender::new(0),
             reporter: OnceLock::new(),
             hints: hints.clone(),
         });
@@ -158,9 +161,11 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
+        let editor = RingEditor::new(ledger.clone(), cluster.clone(), peers.clone(), env.rng("ring edits"));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
+            Arc::new(editor),
             hints.clone(),
             metrics.clone(),
             CoordinatorConfig {
@@ -199,6 +204,7 @@ impl Node {
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());

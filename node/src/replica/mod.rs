@@ -1,11 +1,14 @@
 //! The copies of the data: this node's own and its peers'.
 //!
 //! A coordinator hands an operation and a [`Done`] to [`Replicas::submit`] and never learns whether the copy is here or
-//! elsewhere. `local` serves operations over the store, `link` carries them to a peer, `server` receives them.
+//! elsewhere. `local` serves operations over the store, `flush` and `listing` those about all keys, `link` carries them to
+//! a peer, `server` receives them.
 
 mod counters;
+mod flush;
 pub mod handshake;
 mod link;
+mod listing;
 mod local;
 mod peers;
 mod server;

@@ -15,6 +15,7 @@ mod explain;
 mod grpc;
 mod hints;
 mod http;
+mod keyspace;
 mod load;
 mod metrics;
 mod ports;

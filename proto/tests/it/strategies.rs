@@ -5,10 +5,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use shoal_proto::types::{
-    Ballot, Cause, Generations, HotKey, Inspection, Key, Member, NodeId, NodeReport, NodeState, NodeStats,
-    OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
-    ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value,
-    Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, ClockReading, Generations, HotKey, Inspection, Key, KeyListing, KeysPage, Member, NodeId,
+    NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState,
+    RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag,
+    Trust, UnixMillis, Value, Version, Vnode, WriteAnswer, WriterId,
 };
 
 // ---- entries ----
@@ -164,7 +164,21 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
         Just(ReplicaOp::RingFetch),
         Just(ReplicaOp::Report),
         key().prop_map(|key| ReplicaOp::Inspect { key }),
+        Just(ReplicaOp::ReadClock),
+        listing().prop_map(ReplicaOp::ListKeys),
     ]
+}
+
+fn listing() -> impl Strategy<Value = KeyListing> {
+    (vnodes(), of(any::<u16>()), of(cursor()), any::<u32>(), any::<u64>()).prop_map(
+        |(vnodes, slot, after, limit, source_generation)| KeyListing {
+            vnodes,
+            slot,
+            after,
+            limit,
+            source_generation,
+        },
+    )
 }
 
 // ---- answers ----
@@ -183,6 +197,10 @@ pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
         of(boxed()).prop_map(ReplicaAnswer::RingState),
         report().prop_map(|report| ReplicaAnswer::Report(Box::new(report))),
         inspection().prop_map(ReplicaAnswer::Inspection),
+        (any::<u64>(), any::<bool>())
+            .prop_map(|(ticks, ready)| ReplicaAnswer::Clock(ClockReading { ticks, ready })),
+        (vec(key(), 0..8), of(cursor()))
+            .prop_map(|(keys, next)| ReplicaAnswer::Keys(KeysPage { keys, next })),
         refusal().prop_map(ReplicaAnswer::Refused),
     ]
 }

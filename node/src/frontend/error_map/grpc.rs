@@ -21,7 +21,7 @@ pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
     let code = match kind {
         Kind::Unspecified => Code::Unknown,
         Kind::Invalid => Code::InvalidArgument,
-        Kind::TagAhead => Code::FailedPrecondition,
+        Kind::TagAhead | Kind::TagFlushed => Code::FailedPrecondition,
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
         Kind::Overloaded => Code::ResourceExhausted,
@@ -40,6 +40,9 @@ fn kind(error: &CoordinatorError) -> (Kind, bool) {
         CoordinatorError::Timeout { maybe, .. } => (Kind::Timeout, *maybe),
         CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
         CoordinatorError::TagAhead { .. } => (Kind::TagAhead, false),
+        CoordinatorError::Flushed { maybe: false } => (Kind::TagFlushed, false),
+        CoordinatorError::Flushed { maybe: true } => (Kind::Unavailable, true),
+        CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::Unavailable, *maybe),
         CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
 }
@@ -73,6 +76,8 @@ mod tests {
                 "TAG_AHEAD",
                 "false",
             ),
+            (CoordinatorError::Flushed { maybe: false }, Code::FailedPrecondition, "TAG_FLUSHED", "false"),
+            (CoordinatorError::Flushed { maybe: true }, Code::Unavailable, "UNAVAILABLE", "true"),
             (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
         ];
         for (error, code, kind, maybe) in errors {

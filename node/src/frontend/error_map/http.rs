@@ -26,7 +26,8 @@ pub struct HttpError {
 /// | unavailable | 503 without | trying again does not bring owners back |
 /// | timeout | 504 | the owners are to this node what an upstream server is to a gateway |
 /// | invalid | 400 | repeating it can never help |
-/// | tag ahead | 409 | the tag conflicts with the clock |
+/// | tag ahead, flushed | 409 | the tag conflicts with the clock, or with a flush |
+/// | flush unfinished | 503 without | as unavailable |
 #[must_use]
 pub fn http_error(error: &CoordinatorError) -> HttpError {
     let (status, kind, title, retry_after, maybe) = match error {
@@ -41,6 +42,12 @@ pub fn http_error(error: &CoordinatorError) -> HttpError {
             (503, "overloaded", "Too much is in flight", Some(COME_BACK), false)
         }
         CoordinatorError::TagAhead { .. } => (409, "tag_ahead", "Tag is ahead of the clock", None, false),
+        CoordinatorError::Flushed { maybe } => {
+            (409, "flushed", "Write was overtaken by a flush", None, *maybe)
+        }
+        CoordinatorError::FlushUnfinished { maybe, .. } => {
+            (503, "unavailable", "Flush is not finished", None, *maybe)
+        }
         CoordinatorError::Invalid(_) => (400, "invalid", "Request is invalid", None, false),
     };
     HttpError { status, kind, title, retry_after, maybe }

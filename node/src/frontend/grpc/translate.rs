@@ -86,7 +86,9 @@ pub(super) fn result(id: u64, answer: Result<Reply, CoordinatorError>) -> kv::Op
         Ok(Reply::Stored(reply)) => Answer::Set(reply.into()),
         Ok(Reply::Deleted(reply)) => Answer::Delete(reply.into()),
         Ok(Reply::Touched(reply)) => Answer::Expire(reply.into()),
-        Ok(Reply::Explained(_)) => Answer::Failure(super::batch::mismatch()),
+        Ok(
+            Reply::Explained(_) | Reply::Usage(_) | Reply::Flushed(_) | Reply::Scanned(_) | Reply::Slot(_),
+        ) => Answer::Failure(super::batch::mismatch()),
         Err(error) => Answer::Failure(error_map::failure(&error)),
     };
     kv::OperationResult { id, result: Some(answer) }
