@@ -70,15 +70,20 @@ impl ClientError {
         }
     }
 
-    /// What a failed unary read means.
+    /// What a failed unary call means.
     pub(crate) fn from_status(status: &tonic::Status) -> Self {
         let message = status.message().to_owned();
         match status.code() {
             Code::Unimplemented => Self::Protocol(message),
             Code::ResourceExhausted => Self::Overloaded(message),
-            _ => Self::Unavailable { message, maybe: false },
+            _ => Self::Unavailable { message, maybe: is_maybe(status) },
         }
     }
+}
+
+/// Whether the node says that what failed may still take effect.
+fn is_maybe(status: &tonic::Status) -> bool {
+    status.metadata().get("shoal-maybe").is_some_and(|maybe| maybe == "true")
 }
 
 impl From<Failure> for ClientError {

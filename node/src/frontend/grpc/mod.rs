@@ -5,6 +5,7 @@
 mod batch;
 mod deadline;
 mod explain;
+mod keyspace;
 mod pipeline;
 mod translate;
 
@@ -15,7 +16,10 @@ use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
-use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{
+    ExplainRequest, ExplainResponse, FlushRequest, FlushResponse, ScanRequest, ScanResponse, StatusRequest,
+    StatusResponse,
+};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
 use std::{sync::Arc, time::Duration};
@@ -212,6 +216,22 @@ impl Admin for GrpcDoor {
         let patience = deadline::of(&request)?;
         match self.answer(explain::request(request.into_inner()), patience).await? {
             Reply::Explained(explanation) => Ok(Response::new((*explanation).into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn flush(&self, request: Request<FlushRequest>) -> Result<Response<FlushResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::flush(request.get_ref()), patience).await? {
+            Reply::Flushed(flushed) => Ok(Response::new(flushed.into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn scan(&self, request: Request<ScanRequest>) -> Result<Response<ScanResponse>, Status> {
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::scan(request.into_inner()), patience).await? {
+            Reply::Scanned(page) => Ok(Response::new(page.into())),
             _ => Err(mismatch()),
         }
     }
