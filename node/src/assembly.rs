@@ -15,7 +15,7 @@ use crate::{
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
-        LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
+        InboundLinks, LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
         handshake::Identity,
     },
     ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
@@ -175,6 +175,7 @@ impl Node {
                 read_patience: config.read_patience,
             },
         ));
+        let inbound = Arc::<InboundLinks>::default();
         let resp_counters = Arc::new(RespCounters::default());
         let http_connections = Arc::<Connections>::default();
 
@@ -185,6 +186,7 @@ impl Node {
             cluster: cluster.clone(),
             local: local.clone(),
             peers: peers.clone(),
+            inbound: inbound.clone(),
             hints: hints.clone(),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
@@ -207,7 +209,8 @@ impl Node {
             tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let replica =
+            ReplicaService::new(identity, local.clone(), inbound, env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
         let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);

@@ -546,6 +546,7 @@ impl From<NodeReport> for replica::NodeReport {
         let hot_keys = report.hot_keys.into_iter();
         Self {
             entries: stats.entries,
+            expiring: stats.expiring,
             markers: stats.markers,
             bytes: stats.bytes,
             max_bytes: stats.max_bytes,
@@ -580,6 +581,7 @@ impl TryFrom<replica::NodeReport> for NodeReport {
         Ok(Self {
             stats: NodeStats {
                 entries: report.entries,
+                expiring: report.expiring,
                 markers: report.markers,
                 bytes: report.bytes,
                 max_bytes: report.max_bytes,

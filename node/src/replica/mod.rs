@@ -7,6 +7,7 @@
 mod counters;
 mod flush;
 pub mod handshake;
+mod inbound;
 mod link;
 mod listing;
 mod local;
@@ -16,6 +17,7 @@ pub mod stamp;
 mod vnodes;
 
 pub use counters::{LinkCounters, LinkCounts};
+pub use inbound::{InboundLinks, PeerLink};
 pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
 pub use server::ReplicaService;

@@ -1,7 +1,7 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    LocalReplica,
+    InboundLinks, LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES},
 };
 use crate::limits;
@@ -31,6 +31,7 @@ const MESSAGES_AHEAD: usize = 4;
 pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
+    inbound: Arc<InboundLinks>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
@@ -42,10 +43,11 @@ impl ReplicaService {
     pub fn new(
         identity: Identity,
         local: Arc<LocalReplica>,
+        inbound: Arc<InboundLinks>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown }
+        Self { identity, local, inbound, rng: Arc::new(Mutex::new(rng)), shutdown }
     }
 
     async fn serve(
@@ -63,6 +65,7 @@ impl ReplicaService {
             Err(_) => return tracing::warn!("peer did not prove itself in time"),
         };
         tracing::debug!(%peer, "peer connected");
+        let _link = self.inbound.begin(peer);
         loop {
             let message = tokio::select! {
                 biased;

@@ -5,6 +5,8 @@ use super::Key;
 pub struct NodeStats {
     /// Live entries held.
     pub entries: u64,
+    /// Those of them that expire.
+    pub expiring: u64,
     /// Tombstones and expired markers held.
     pub markers: u64,
     /// Bytes held: entries, markers, index.

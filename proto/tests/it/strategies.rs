@@ -219,11 +219,12 @@ fn rate() -> impl Strategy<Value = f64> {
 
 fn report() -> impl Strategy<Value = NodeReport> {
     let hot_key = (key(), rate()).prop_map(|(key, per_second)| HotKey { key, per_second });
-    let stats = (any::<[u64; 14]>(), any::<[u32; 2]>()).prop_map(|(n, [vnodes_owned, vnodes_ready])| {
-        let [entries, markers, bytes, max_bytes, hits, misses, evictions, ..] = n;
+    let stats = (any::<[u64; 15]>(), any::<[u32; 2]>()).prop_map(|(n, [vnodes_owned, vnodes_ready])| {
+        let [entries, expiring, markers, bytes, max_bytes, hits, misses, evictions, ..] = n;
         let [.., expirations, hints, hint_bytes, connections, commands, requests, uptime_ms] = n;
         NodeStats {
             entries,
+            expiring,
             markers,
             bytes,
             max_bytes,

@@ -1,6 +1,6 @@
 //! A flush that was answered parts what was written before it from what is written after: nothing that was acknowledged
-//! at QUORUM before it began is read at QUORUM, or kept, once it is over, and nothing that is written from then on is
-//! taken for older than it.
+//! at QUORUM before it began is read at QUORUM, or kept, once it is over, and nothing that is written at QUORUM from then
+//! on is taken for older than it.
 
 use super::Violation;
 use crate::{
@@ -42,6 +42,7 @@ pub fn check(evidence: &Evidence) -> Vec<Violation> {
             violations.push(Violation::on(NAME, history, operation.key, operation.end, what));
         }
         if let (Answer::Acknowledged { tag, .. }, false) = (&operation.answer, is_flush(&operation))
+            && history.is_quorum(operation)
             && let Some((flush, _)) = flushes.iter().find(|(f, at)| f.end < operation.start && tag <= at)
         {
             let what = format!("{operation} was taken for older than {flush}");
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!(broken(vec![flush(0..10, 5), write(1, 11..20, 5)]), 1);
         assert_eq!(broken(vec![flush(0..10, 5), delete(1, 11..20, 4)]), 1);
         assert_eq!(broken(vec![flush(0..10, 5), write(1, 9..20, 4)]), 0);
+        // One owner that was out of sight may not have heard of it.
+        assert_eq!(broken(vec![flush(0..10, 5), write(1, 11..20, 4).at_one()]), 0);
     }
 
     #[test]

@@ -197,6 +197,7 @@ fn report(NodeReport { stats, requests_per_second, hot_keys }: NodeReport) -> ad
         requests_per_second,
         hot_keys: hot_keys.into_iter().map(hot_key).collect(),
         markers: stats.markers,
+        expiring: stats.expiring,
         connections: stats.connections,
         commands: stats.commands,
     }

@@ -3,7 +3,8 @@
 use super::{Backend, RespCounters, RespDoor};
 use crate::{
     admin::{
-        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, PeerLink, SlotRange,
+        Topology,
     },
     coordinator::{
         CoordinatorError, ExistedReply, FlushReply, GetReply, RequestOptions, ScanReply, SetReply, SlotReply,
@@ -19,7 +20,7 @@ use futures::{
 use parking_lot::Mutex;
 use shoal_membership::{Addresses, NodeInfo};
 use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 pub(super) use crate::test_support::outcome;
@@ -158,6 +159,11 @@ impl ClusterInfo for ThreeNodes {
         address(1)
     }
 
+    fn redis_id(&self, node: &NodeId) -> String {
+        let port = node.as_str().trim_start_matches("node-");
+        address(port.parse().unwrap()).redis_id
+    }
+
     fn key_slot(&self, key: &[u8]) -> u16 {
         key.len() as u16
     }
@@ -215,6 +221,15 @@ impl ClusterInfo for ThreeNodes {
 
     fn topologies(&self) -> BoxStream<'static, Topology> {
         futures::stream::empty().boxed()
+    }
+
+    fn links(&self) -> Vec<PeerLink> {
+        let link = |port, dialled| PeerLink {
+            node: address(port).node_id,
+            dialled,
+            age: Duration::from_millis(123),
+        };
+        vec![link(2, true), link(2, false)]
     }
 
     fn is_ready(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{
     limits,
 };
 
-use shoal_proto::types::NodeId;
+use shoal_proto::types::{NodeId, UnixMillis};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
@@ -23,8 +23,8 @@ use std::{
 
 /// Hash slots there are, as in Redis Cluster.
 const SLOTS: u16 = 16_384;
-const SUBCOMMANDS: [&str; 8] =
-    ["COUNTKEYSINSLOT", "GETKEYSINSLOT", "INFO", "KEYSLOT", "MYID", "NODES", "SHARDS", "SLOTS"];
+const SUBCOMMANDS: [&str; 9] =
+    ["COUNTKEYSINSLOT", "GETKEYSINSLOT", "INFO", "KEYSLOT", "LINKS", "MYID", "NODES", "SHARDS", "SLOTS"];
 
 /// `CLUSTER COUNTKEYSINSLOT slot | GETKEYSINSLOT slot count`: of the whole cluster, whichever node is asked.
 pub(super) fn plan(request: &Request) -> Result<Option<Plan>, CommandError> {
@@ -52,6 +52,7 @@ pub(super) fn cluster(context: &mut Context<'_>, request: &Request) -> Result<()
         (sub, 2) if is(sub, "NODES") => writer.text(&nodes(info)),
         (sub, 2) if is(sub, "INFO") => writer.text(&summary(info)),
         (sub, 2) if is(sub, "MYID") => writer.bulk(info.me().redis_id.as_bytes()),
+        (sub, 2) if is(sub, "LINKS") => links(info, context.door.backend.now(), writer),
         (sub, 3) if is(sub, "KEYSLOT") => writer.integer(i64::from(info.key_slot(request.argument(2)))),
         (sub, _) if SUBCOMMANDS.iter().any(|known| is(sub, known)) => {
             return Err(CommandError::Arity("CLUSTER"));
@@ -59,6 +60,31 @@ pub(super) fn cluster(context: &mut Context<'_>, request: &Request) -> Result<()
         _ => return Err(CommandError::subcommand("CLUSTER", request)),
     }
     Ok(())
+}
+
+/// Every stream to another node, or from one, that stands.
+fn links(info: &dyn ClusterInfo, now: UnixMillis, writer: &mut Writer<'_>) {
+    let links = info.links();
+    writer.array(links.len());
+    for link in links {
+        writer.map(6);
+        let began = now.0.saturating_sub(link.age.as_millis() as u64);
+        for (field, text) in
+            [("direction", if link.dialled { "to" } else { "from" }), ("node", &info.redis_id(&link.node))]
+        {
+            writer.bulk(field.as_bytes());
+            writer.bulk(text.as_bytes());
+        }
+        writer.bulk(b"create-time");
+        writer.integer(i64::try_from(began).unwrap_or(i64::MAX));
+        writer.bulk(b"events");
+        writer.bulk(b"rw");
+        // Bounded in operations and bytes, and allocated as they come.
+        for field in ["send-buffer-allocated", "send-buffer-used"] {
+            writer.bulk(field.as_bytes());
+            writer.integer(0);
+        }
+    }
 }
 
 /// `READONLY`, `READWRITE`, `ASKING`: every node serves everything anyway.
