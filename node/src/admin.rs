@@ -1,8 +1,7 @@
 //! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status`, clients that route by
 //! themselves, and the health endpoints.
 
-pub use crate::replica::PeerLink;
-pub use shoal_proto::types::{HotKey, NodeReport, NodeStats};
+pub use shoal_proto::types::{HotKey, NodeReport, NodeStats, PeerLink};
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use shoal_proto::types::NodeId;

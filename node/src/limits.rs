@@ -145,6 +145,10 @@ const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () =
     assert!(BATCH_KEYS * 128 + BATCH_VALUE_BYTES < MAX_MESSAGE_BYTES, "an outcome takes less than 128 bytes");
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(
+    SCAN_PAGE_BYTES + SCAN_STEP_BYTES + shoal_proto::types::MAX_KEY_BYTES < MAX_MESSAGE_BYTES / 4,
+    "clients decode 4 MiB"
+);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
 const _: () =

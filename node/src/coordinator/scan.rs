@@ -135,7 +135,7 @@ impl Coordinator {
         limit: u32,
         deadline: Instant,
     ) -> Option<SlotReply> {
-        let (mut reply, mut after) = (SlotReply::default(), None);
+        let (mut reply, mut after, mut bytes) = (SlotReply::default(), None, 0);
         loop {
             let listing = KeyListing {
                 vnodes: vec![vnode],
@@ -146,8 +146,12 @@ impl Coordinator {
             };
             let page = self.ask_for_keys(view, owner, listing, deadline).await?;
             reply.count += page.keys.len() as u64;
-            let room = (limit as usize).saturating_sub(reply.keys.len());
-            reply.keys.extend(page.keys.into_iter().take(room));
+            for key in page.keys {
+                if reply.keys.len() < limit as usize && bytes < limits::SCAN_PAGE_BYTES {
+                    bytes += key.as_bytes().len();
+                    reply.keys.push(key);
+                }
+            }
             after = page.next;
             if after.is_none() {
                 return Some(reply);
@@ -197,6 +201,8 @@ impl Coordinator {
         let (outcomes, mut heard) = mpsc::channel(1);
         let done = Done::new(move |outcome| drop(outcomes.try_send(outcome)));
         let op = ReplicaOp::ListKeys(listing);
+        // A page of this node's own costs time, and there may be many.
+        tokio::task::yield_now().await;
         self.replicas.submit(view, owner, ReplicaRequest { stamp: None, op, deadline, done });
         match heard.recv().await? {
             Ok(ReplicaAnswer::Keys(page)) => Some(page),

@@ -49,6 +49,17 @@ impl LocalReplica {
         }
     }
 
+    /// Forgets what is gone of a key that is about to be written, lest it be told to have been there.
+    pub(super) fn forget_gone(&self, view: &ClusterView, vnode: Vnode, key: &Key) {
+        let flushed = view.record().map_or(0, |record| record.settings().flush_tag);
+        if let Some(flush) = Tag::from_bits(flushed)
+            && flushed > self.swept()
+            && self.is_gone(view, flush)
+        {
+            self.store.forget(vnode, key, flush);
+        }
+    }
+
     /// What stands in the way of a write that is gone before it arrives: the flush, as the deletion it is.
     pub(super) fn superseded_by_flush(view: &ClusterView) -> Option<Version> {
         let flush = Tag::from_bits(view.record()?.settings().flush_tag)?;

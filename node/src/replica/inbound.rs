@@ -1,20 +1,9 @@
 //! Who has dialled this node.
 
 use parking_lot::Mutex;
-use shoal_proto::types::NodeId;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use shoal_proto::types::{NodeId, PeerLink};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::time::Instant;
-
-/// A stream between two nodes that stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerLink {
-    /// The node at the other end.
-    pub node: NodeId,
-    /// This node dialled it.
-    pub dialled: bool,
-    /// For how long it has stood.
-    pub age: Duration,
-}
 
 /// The streams that peers have dialled and proved themselves on.
 #[derive(Debug, Default)]

@@ -208,6 +208,7 @@ impl LocalReplica {
             let superseded_by = Self::superseded_by_flush(view);
             return Ok(WriteAnswer { superseded_by, was_live: false });
         }
+        self.forget_gone(view, vnode, key);
         let answer = match self.store.put(vnode, key, entry, cause, self.now()) {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },

@@ -17,7 +17,7 @@ pub mod stamp;
 mod vnodes;
 
 pub use counters::{LinkCounters, LinkCounts};
-pub use inbound::{InboundLinks, PeerLink};
+pub use inbound::InboundLinks;
 pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
 pub use server::ReplicaService;

@@ -1,14 +1,14 @@
 //! The links to all peers.
 
 use super::{
-    LinkCounters, LinkCounts, PeerLink, ReplicaError, ReplicaRequest,
+    LinkCounters, LinkCounts, ReplicaError, ReplicaRequest,
     handshake::Identity,
     link::{Link, payload_bytes},
 };
 use crate::limits;
 use parking_lot::RwLock;
 use shoal_membership::{Cluster, ClusterView, Env};
-use shoal_proto::types::{NodeId, ReplicaOp};
+use shoal_proto::types::{NodeId, PeerLink, ReplicaOp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -28,7 +28,7 @@ const CRATES: &Edges = &[
 const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
     ("shoal_node::config", &[]),
-    ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica"]),
+    ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica", "ring"]),
     ("shoal_node::frontend", &["admin", "coordinator", "limits", "metrics"]),
     ("shoal_node::hot_keys", &[]),
     ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
@@ -65,7 +65,9 @@ const PURE: &[&str] = &[
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
     "shoal_node::coordinator::api",
+    "shoal_node::coordinator::cursor",
     "shoal_node::coordinator::explanation",
+    "shoal_node::coordinator::glob",
     "shoal_node::coordinator::plan",
     "shoal_node::coordinator::quorum",
     "shoal_node::coordinator::resolve",

@@ -54,9 +54,11 @@ async fn a_flush_empties_every_node_and_what_is_written_after_it_stays() {
             assert_eq!(get(client, Consistency::All, key).await, None);
         }
     }
+    let deleted: u64 = at(Consistency::All, "DEL").arg("key 5").query_async(&mut clients[2]).await.unwrap();
+    assert_eq!(deleted, 0, "what is gone was not there to be deleted");
     fill(&mut clients[2], ["key 0".to_owned()].into_iter()).await;
     eventually("memory holds what was written after the flush alone", async || {
-        (0..3).all(|i| cluster.node(i).dump().len() == 1)
+        (0..3).all(|i| cluster.node(i).dump().len() == 2 && cluster.held(i).len() == 1)
     })
     .await;
     assert_eq!(get(&mut clients[0], Consistency::Quorum, "key 0").await.as_deref(), Some("key 0"));

@@ -18,7 +18,7 @@ pub use replica_op::{
     Cause, ClockReading, Inspection, KeyListing, KeysPage, PullCursor, ReadAnswer, RebuildPage, RebuildState,
     RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingVote, Trust, WriteAnswer,
 };
-pub use report::{HotKey, NodeReport, NodeStats};
+pub use report::{HotKey, NodeReport, NodeStats, PeerLink};
 pub use ring::{
     Ballot, InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, NodeState, OwnerTable, Phase,
     RingRecord, Settings, Vnode,

@@ -254,6 +254,42 @@ async fn clients_can_learn_who_owns_a_slot() {
 }
 
 #[tokio::test]
+async fn how_values_are_kept_is_told_or_refused_with_a_reason() {
+    assert!(transcript("OBJECT HELP", 2).await.starts_with("*9\r\n+OBJECT <subcommand>"));
+    assert!(transcript("OBJECT FREQ k", 2).await.starts_with("-ERR An LFU maxmemory policy is not selected"));
+    assert!(transcript("OBJECT IDLETIME k", 2).await.starts_with("-ERR idle time is not tracked"));
+    assert!(transcript("MEMORY DOCTOR", 2).await.starts_with("-ERR MEMORY has USAGE alone"));
+    assert_eq!(transcript("MEMORY FOO", 2).await, "-ERR unknown subcommand 'FOO'. Try MEMORY HELP.\r\n");
+    let link = |direction: &str, began| {
+        format!(
+            "%6\r\n$9\r\ndirection\r\n${}\r\n{direction}\r\n$4\r\nnode\r\n$40\r\n{:040x}\r\n$11\r\ncreate-time\r\n\
+             :{began}\r\n$6\r\nevents\r\n$2\r\nrw\r\n$21\r\nsend-buffer-allocated\r\n:0\r\n$16\r\nsend-buffer-used\r\n:0\r\n",
+            direction.len(),
+            2
+        )
+    };
+    let began = 1_700_000_000_000_u64;
+    let expected = format!("*2\r\n{}{}", link("to", began), link("from", began));
+    assert_eq!(transcript("CLUSTER LINKS", 3).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_about_all_keys_waits_for_what_is_before_it_and_holds_up_what_is_behind() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"SET r1 one\r\nSET a 1\r\nSCAN 0\r\nFLUSHALL\r\nGET a\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    client.expect("+OK\r\n+OK\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$2\r\nr1\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("+OK\r\n$-1\r\n").await;
+}
+
+#[tokio::test]
 async fn data_commands_are_answered_in_both_protocols() {
     let mut client = client();
     client.ask("SET k v", "+OK\r\n").await;
