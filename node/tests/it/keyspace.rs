@@ -214,3 +214,25 @@ async fn keys_are_counted_by_slot_and_told_how_they_are_kept() {
     assert!(short > 6 && long >= short + 42, "{short} {long}");
     assert_eq!(usage(&mut client, "nobody").await, None);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn before_there_is_a_ring_the_cluster_is_told_to_be_none_and_nothing_is_walked() {
+    let mut cluster = TestCluster::prepare(3, |_| ());
+    cluster.start_node(0).await;
+    let mut client = cluster.connect(0).await;
+    let ask = async |client: &mut MultiplexedConnection, words: &[&str]| {
+        redis::cmd(words[0]).arg(&words[1..]).query_async::<redis::Value>(client).await
+    };
+    assert_eq!(ask(&mut client, &["CLUSTER", "SLOTS"]).await.unwrap(), redis::Value::Array(vec![]));
+    assert_eq!(ask(&mut client, &["CLUSTER", "SHARDS"]).await.unwrap(), redis::Value::Array(vec![]));
+    let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut client).await.unwrap();
+    assert!(info.contains("cluster_state:fail\r\ncluster_slots_assigned:0\r\n"), "{info}");
+    let nodes: String = redis::cmd("CLUSTER").arg("NODES").query_async(&mut client).await.unwrap();
+    assert!(nodes.lines().count() == 1 && nodes.contains("myself,master - 0 0 0 connected\n"), "{nodes}");
+    let id: String = redis::cmd("CLUSTER").arg("MYID").query_async(&mut client).await.unwrap();
+    assert!(id.len() == 40 && nodes.starts_with(&id));
+    for words in [&["SCAN", "0"][..], &["FLUSHALL"], &["CLUSTER", "COUNTKEYSINSLOT", "0"]] {
+        let error = ask(&mut client, words).await.unwrap_err().to_string();
+        assert!(error.contains("no ring record yet"), "{words:?}: {error}");
+    }
+}

@@ -3,7 +3,7 @@
 
 use super::{Context, error::CommandError, is, number::integer};
 use crate::{
-    admin::{ClusterInfo, NodeAddress, SlotRange},
+    admin::{ClusterInfo, NodeAddress, NodeStatus, SlotRange},
     frontend::{
         Command,
         resp::{
@@ -120,6 +120,9 @@ fn slots(info: &dyn ClusterInfo, writer: &mut Writer<'_>) {
 fn shards(info: &dyn ClusterInfo, writer: &mut Writer<'_>) {
     let live = live_nodes(info);
     let ranges = ranges(info, &live);
+    let is_ready = |node: &NodeStatus| node.info.ready;
+    let ready: BTreeSet<NodeId> =
+        info.status().nodes.into_iter().filter(is_ready).map(|node| node.info.node_id).collect();
     let mut shards: BTreeMap<Vec<&str>, Vec<&SlotRange>> = BTreeMap::new();
     for range in &ranges {
         shards
@@ -140,7 +143,11 @@ fn shards(info: &dyn ClusterInfo, writer: &mut Writer<'_>) {
         writer.bulk(b"nodes");
         writer.array(owners.len());
         for (place, owner) in owners.iter().enumerate() {
-            let health = if live.contains(&owner.node_id) { "online" } else { "fail" };
+            let health = match (live.contains(&owner.node_id), ready.contains(&owner.node_id)) {
+                (true, true) => "online",
+                (true, false) => "loading",
+                (false, _) => "fail",
+            };
             shard_node(owner, place == 0, health, writer);
         }
     }
