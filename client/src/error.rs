@@ -78,6 +78,9 @@ pub enum ClientError {
     /// The write's tag is further ahead of the node's clock than is allowed; nothing was done.
     #[error("{0}")]
     TagAhead(String),
+    /// The cluster was flushed past the write's tag; nothing was done.
+    #[error("{0}")]
+    TagFlushed(String),
     /// The call can never succeed as it is; nothing was done.
     #[error("{0}")]
     Invalid(String),
@@ -107,6 +110,7 @@ impl ClientError {
             | Self::Overloaded(_)
             | Self::NotReady(_)
             | Self::TagAhead(_)
+            | Self::TagFlushed(_)
             | Self::Invalid(_) => false,
         }
     }
@@ -135,9 +139,14 @@ impl ClientError {
             Code::ResourceExhausted => Self::Overloaded(message),
             Code::Unauthenticated => Self::Unauthenticated(message),
             Code::PermissionDenied => Self::PermissionDenied(message),
-            _ => Self::Unavailable { message, maybe: false },
+            _ => Self::Unavailable { message, maybe: is_maybe(status) },
         }
     }
+}
+
+/// Whether the node says that what failed may still take effect.
+fn is_maybe(status: &tonic::Status) -> bool {
+    status.metadata().get("shoal-maybe").is_some_and(|maybe| maybe == "true")
 }
 
 impl From<Failure> for ClientError {
@@ -152,6 +161,7 @@ impl From<Failure> for ClientError {
             Ok(Kind::TagAhead) => Self::TagAhead(message),
             Ok(Kind::Unauthenticated) => Self::Unauthenticated(message),
             Ok(Kind::PermissionDenied) => Self::PermissionDenied(message),
+            Ok(Kind::TagFlushed) => Self::TagFlushed(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
             }

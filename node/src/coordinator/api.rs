@@ -138,6 +138,20 @@ pub enum CoordinatorError {
         /// How far it may be.
         allowed_ms: u64,
     },
+    /// The cluster was flushed past the write's tag: what the write did before that, if anything, is gone.
+    #[error("the cluster was flushed past the tag of this write")]
+    Flushed {
+        /// The write may have taken effect before the flush.
+        maybe: bool,
+    },
+    /// A flush was not finished in time.
+    #[error("{why}")]
+    FlushUnfinished {
+        /// How far it got.
+        why: String,
+        /// It may still take effect.
+        maybe: bool,
+    },
     /// The request can never succeed as it is.
     #[error("{0}")]
     Invalid(String),

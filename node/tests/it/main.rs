@@ -18,6 +18,7 @@ mod grpc;
 mod grpc_bad_input;
 mod hints;
 mod http;
+mod keyspace;
 mod load;
 mod metrics;
 mod openapi;

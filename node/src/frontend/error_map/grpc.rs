@@ -58,7 +58,7 @@ fn code(kind: Kind) -> Code {
     match kind {
         Kind::Unspecified => Code::Unknown,
         Kind::Invalid => Code::InvalidArgument,
-        Kind::TagAhead => Code::FailedPrecondition,
+        Kind::TagAhead | Kind::TagFlushed => Code::FailedPrecondition,
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
         Kind::Overloaded | Kind::TooLarge => Code::ResourceExhausted,
@@ -94,6 +94,9 @@ fn kind(error: &CoordinatorError) -> (Kind, bool) {
         CoordinatorError::Overloaded(_) => (Kind::Overloaded, false),
         CoordinatorError::TooLarge(_) => (Kind::TooLarge, false),
         CoordinatorError::TagAhead { .. } => (Kind::TagAhead, false),
+        CoordinatorError::Flushed { maybe: false } => (Kind::TagFlushed, false),
+        CoordinatorError::Flushed { maybe: true } => (Kind::Unavailable, true),
+        CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::Unavailable, *maybe),
         CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
 }
@@ -120,6 +123,8 @@ fn facts(error: &CoordinatorError, maybe: bool) -> Vec<(String, String)> {
         CoordinatorError::NotReady
         | CoordinatorError::Overloaded(_)
         | CoordinatorError::TooLarge(_)
+        | CoordinatorError::Flushed { .. }
+        | CoordinatorError::FlushUnfinished { .. }
         | CoordinatorError::Invalid(_) => {}
     }
     facts
@@ -159,6 +164,8 @@ mod tests {
                 "TAG_AHEAD",
                 "false",
             ),
+            (CoordinatorError::Flushed { maybe: false }, Code::FailedPrecondition, "TAG_FLUSHED", "false"),
+            (CoordinatorError::Flushed { maybe: true }, Code::Unavailable, "UNAVAILABLE", "true"),
             (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
         ];
         for (error, code, kind, maybe) in errors {

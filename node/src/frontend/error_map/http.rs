@@ -27,6 +27,8 @@ impl Kind {
     pub const TOO_LARGE: Self = Self::new(413, "too_large", "Too large");
     /// The client's tag is ahead of the clock.
     pub const TAG_AHEAD: Self = Self::new(409, "tag_ahead", "Tag is ahead of the clock");
+    /// A flush has taken what the write did.
+    pub const FLUSHED: Self = Self::new(409, "flushed", "Write was overtaken by a flush");
     /// The request can never succeed as it is.
     pub const INVALID: Self = Self::new(400, "invalid", "Request is invalid");
 
@@ -57,7 +59,8 @@ pub struct HttpError {
 /// | timeout | 504 | the owners are to this node what an upstream server is to a gateway |
 /// | invalid | 400 | repeating it can never help |
 /// | too large | 413 | asking for less helps |
-/// | tag ahead | 409 | the tag conflicts with the clock |
+/// | tag ahead, flushed | 409 | the tag conflicts with the clock, or with a flush |
+/// | flush unfinished | 503 without | as unavailable |
 #[must_use]
 pub fn http_error(error: &CoordinatorError) -> HttpError {
     let (kind, retry_after, maybe) = match error {
@@ -67,6 +70,8 @@ pub fn http_error(error: &CoordinatorError) -> HttpError {
         CoordinatorError::Overloaded(_) => (Kind::OVERLOADED, Some(COME_BACK), false),
         CoordinatorError::TooLarge(_) => (Kind::TOO_LARGE, None, false),
         CoordinatorError::TagAhead { .. } => (Kind::TAG_AHEAD, None, false),
+        CoordinatorError::Flushed { maybe } => (Kind::FLUSHED, None, *maybe),
+        CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::UNAVAILABLE, None, *maybe),
         CoordinatorError::Invalid(_) => (Kind::INVALID, None, false),
     };
     HttpError { kind, retry_after, maybe }

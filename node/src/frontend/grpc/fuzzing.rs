@@ -35,6 +35,6 @@ fn all(translated: Option<Vec<Translated>>) {
 
 fn check(translated: &Translated) {
     if let Ok((command, _)) = translated {
-        assert!(command.key().as_bytes().len() <= MAX_KEY_BYTES);
+        assert!(command.key().is_some_and(|key| key.as_bytes().len() <= MAX_KEY_BYTES));
     }
 }

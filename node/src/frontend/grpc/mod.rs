@@ -8,6 +8,7 @@ mod deadline;
 mod explain;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod keyspace;
 mod pipeline;
 mod translate;
 
@@ -21,7 +22,10 @@ use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
 use shoal_proto::wire::admin::v1::admin_server::Admin;
-use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{
+    ExplainRequest, ExplainResponse, FlushRequest, FlushResponse, ScanRequest, ScanResponse, StatusRequest,
+    StatusResponse,
+};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::Kv;
 use shoal_proto::wire::kv::v1::operation_result::Result as Answer;
@@ -245,6 +249,24 @@ impl Admin for GrpcDoor {
         let patience = deadline::of(&request)?;
         match self.answer(explain::request(request.into_inner()), patience).await? {
             Reply::Explained(explanation) => Ok(Response::new((*explanation).into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn flush(&self, request: Request<FlushRequest>) -> Result<Response<FlushResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::flush(request.get_ref()), patience).await? {
+            Reply::Flushed(flushed) => Ok(Response::new(flushed.into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn scan(&self, request: Request<ScanRequest>) -> Result<Response<ScanResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::scan(request.into_inner()), patience).await? {
+            Reply::Scanned(page) => Ok(Response::new(page.into())),
             _ => Err(mismatch()),
         }
     }

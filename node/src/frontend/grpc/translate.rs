@@ -114,7 +114,9 @@ pub(super) fn result(id: u64, answer: Result<Reply, CoordinatorError>) -> kv::Op
         Ok(Reply::Stored(reply)) => Answer::Set(reply.into()),
         Ok(Reply::Deleted(reply)) => Answer::Delete(reply.into()),
         Ok(Reply::Touched(reply)) => Answer::Expire(reply.into()),
-        Ok(Reply::Explained(_)) => Answer::Failure(super::batch::mismatch()),
+        Ok(
+            Reply::Explained(_) | Reply::Usage(_) | Reply::Flushed(_) | Reply::Scanned(_) | Reply::Slot(_),
+        ) => Answer::Failure(super::batch::mismatch()),
         Err(error) => Answer::Failure(error_map::failure(&error)),
     };
     kv::OperationResult { id, result: Some(answer) }
@@ -223,6 +225,7 @@ fn report(NodeReport { stats, requests_per_second, hot_keys }: NodeReport) -> ad
         requests_per_second,
         hot_keys: hot_keys.into_iter().map(hot_key).collect(),
         markers: stats.markers,
+        expiring: stats.expiring,
         connections: stats.connections,
         commands: stats.commands,
     }

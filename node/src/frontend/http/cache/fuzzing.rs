@@ -56,16 +56,16 @@ fn target(bytes: &[u8]) {
         if let Ok(list) = query.keys()
             && let Ok(keys) = many::keys(list)
         {
-            check(keys.into_iter().map(Command::Get).collect());
+            check(keys.into_iter().map(|key| (key.clone(), Command::Get(key))).collect());
         }
     }
     drop(request::key(&head.uri));
 }
 
 /// What a batch is made of: no more than may be, on keys that differ.
-fn check(commands: Vec<Command>) {
+fn check(commands: Vec<many::Keyed>) {
     assert!(commands.len() <= limits::BATCH_KEYS);
-    let keys: std::collections::BTreeSet<_> = commands.iter().map(Command::key).collect();
+    let keys: std::collections::BTreeSet<_> = commands.iter().map(|(key, _)| key).collect();
     assert_eq!(keys.len(), commands.len());
 }
 

@@ -63,7 +63,7 @@ impl Cache {
     /// Runs commands on keys that are not the same.
     async fn run_all(
         &self,
-        commands: Vec<Command>,
+        commands: Vec<many::Keyed>,
         options: RequestOptions,
     ) -> Result<Vec<(Key, Result<Reply, CoordinatorError>)>, Problem> {
         let door = self.door.clone();
@@ -137,7 +137,7 @@ async fn read_many(State(cache): State<Cache>, request: Request) -> Result<Respo
     let options = query.options(&head.headers)?;
     accept::negotiate(&head.headers, &[Format::Json])?;
     let keys = many::keys(query.keys()?)?;
-    let reads = keys.into_iter().map(Command::Get).collect();
+    let reads = keys.into_iter().map(|key| (key.clone(), Command::Get(key))).collect();
     many::found(cache.run_all(reads, options).await?, &cache.buffers)
 }
 

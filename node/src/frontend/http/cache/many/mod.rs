@@ -11,11 +11,13 @@ use crate::frontend::{Command, Door, Reply, execute_all};
 use crate::limits;
 use shoal_proto::types::Key;
 
+/// A command and the key it is about.
+pub(super) type Keyed = (Key, Command);
 type Answers = Vec<(Key, Result<Reply, CoordinatorError>)>;
 
 /// Runs commands on keys that are not the same.
-pub(super) async fn run(door: &Door, commands: Vec<Command>, options: RequestOptions) -> Answers {
-    let keys: Vec<Key> = commands.iter().map(|command| command.key().clone()).collect();
+pub(super) async fn run(door: &Door, commands: Vec<Keyed>, options: RequestOptions) -> Answers {
+    let (keys, commands): (Vec<Key>, Vec<Command>) = commands.into_iter().unzip();
     let commands = commands.into_iter().map(|command| Ok((command, options))).collect();
     let answers = execute_all(door, commands, limits::BATCH_VALUE_BYTES).await;
     keys.into_iter().zip(answers).collect()

@@ -9,7 +9,7 @@ use super::super::{
     body::{DeletedManyDocument, StoredManyDocument, value},
     mismatch, request,
 };
-use super::{Answers, Least};
+use super::{Answers, Keyed, Least};
 use crate::coordinator::CoordinatorError;
 use crate::frontend::{Command, Reply, error_map};
 use axum::{
@@ -47,16 +47,14 @@ pub(in super::super) struct Each {
 ///
 /// # Errors
 /// When any of them cannot be, or there are none or too many: nothing is done then.
-pub(in super::super) fn stores(
-    document: StoredManyDocument,
-    now: UnixMillis,
-) -> Result<Vec<Command>, Problem> {
+pub(in super::super) fn stores(document: StoredManyDocument, now: UnixMillis) -> Result<Vec<Keyed>, Problem> {
     let mut commands = Commands::default();
     for entry in document.entries.all("entries")? {
         let about = |problem: Problem| problem.about(&percent::encode(entry.key.as_bytes()));
         let expiry = request::expiry(entry.ttl_seconds, now).map_err(about)?;
         let value = value(entry.value).map_err(about)?;
-        commands.add(Command::Set(key(&entry.key).map_err(about)?, value, expiry));
+        let key = key(&entry.key).map_err(about)?;
+        commands.add(key.clone(), Command::Set(key, value, expiry));
     }
     Ok(commands.list)
 }
@@ -65,11 +63,11 @@ pub(in super::super) fn stores(
 ///
 /// # Errors
 /// As [`stores`].
-pub(in super::super) fn deletes(document: DeletedManyDocument) -> Result<Vec<Command>, Problem> {
+pub(in super::super) fn deletes(document: DeletedManyDocument) -> Result<Vec<Keyed>, Problem> {
     let mut commands = Commands::default();
     for text in document.keys.all("keys")? {
         let key = key(&text).map_err(|problem| problem.about(&percent::encode(text.as_bytes())))?;
-        commands.add(Command::Delete(key));
+        commands.add(key.clone(), Command::Delete(key));
     }
     Ok(commands.list)
 }
@@ -81,17 +79,17 @@ fn key(text: &str) -> Result<Key, Problem> {
 /// At most one command for each key, in the order in which the keys came first.
 #[derive(Default)]
 struct Commands {
-    list: Vec<Command>,
+    list: Vec<Keyed>,
     places: BTreeMap<Key, usize>,
 }
 
 impl Commands {
-    fn add(&mut self, command: Command) {
-        match self.places.get(command.key()) {
-            Some(place) => self.list[*place] = command,
+    fn add(&mut self, key: Key, command: Command) {
+        match self.places.get(&key) {
+            Some(place) => self.list[*place].1 = command,
             None => {
-                self.places.insert(command.key().clone(), self.list.len());
-                self.list.push(command);
+                self.places.insert(key.clone(), self.list.len());
+                self.list.push((key, command));
             }
         }
     }
