@@ -135,7 +135,7 @@ impl Spec {
     /// What a client must be allowed to do for it; `None` when it may still have to prove who it is.
     fn scope(&self) -> Option<Scope> {
         let is = |flag| self.flags.contains(&flag);
-        match (is("no_auth"), is("write") || is("admin")) {
+        match (is("no_auth"), is("write")) {
             (true, _) => None,
             (false, true) => Some(Scope::Write),
             (false, false) => Some(Scope::Read),
@@ -157,6 +157,16 @@ const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
 const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
+
+/// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
+const ADMIN: &[(&str, &str)] = &[
+    ("CLIENT", "KILL"),
+    ("CLIENT", "PAUSE"),
+    ("CLIENT", "UNPAUSE"),
+    ("CONFIG", "RESETSTAT"),
+    ("CONFIG", "REWRITE"),
+    ("CONFIG", "SET"),
+];
 
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
@@ -405,14 +415,19 @@ fn find(request: &Request) -> Result<&'static Spec, CommandError> {
 /// The same, if the client may give it. Every request passes here, the one after `CL` as well.
 fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
     let spec = find(request)?;
-    let (why, error) = match (&session.identity, spec.scope()) {
-        // Nothing is looked up for who may do everything.
-        (Some(identity), _) if identity.scope() == Scope::Write => return Ok(spec),
+    // Nothing is looked up for who may do everything.
+    if session.identity.as_ref().is_some_and(|identity| identity.scope() == Scope::Write) {
+        return Ok(spec);
+    }
+    let admin = ADMIN.iter().find(|(name, sub)| *name == spec.name && is(request.argument(1), sub));
+    let needed = if admin.is_some() { Some(Scope::Write) } else { spec.scope() };
+    let (why, error) = match (&session.identity, needed) {
         (_, None) => return Ok(spec),
         (Some(identity), Some(scope)) if identity.scope() >= scope => return Ok(spec),
         (Some(identity), _) => {
             let user = identity.name().to_owned();
-            (Refused::Forbidden, CommandError::Forbidden { user, command: spec.name })
+            let command = admin.map_or_else(|| spec.name.to_owned(), |(name, sub)| format!("{name}|{sub}"));
+            (Refused::Forbidden, CommandError::Forbidden { user, command })
         }
         (None, _) => (Refused::Missing, CommandError::Unproven),
     };

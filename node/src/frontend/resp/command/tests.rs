@@ -91,7 +91,7 @@ fn no_command_is_reached_without_the_scope_its_flags_say() {
         let line = [spec.name].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
         let flagged = |flag| spec.flags.contains(&flag);
         let noauth = (!flagged("no_auth")).then(|| "NOAUTH Authentication required.".to_owned());
-        let noperm = (flagged("write") || flagged("admin")).then(|| {
+        let noperm = flagged("write").then(|| {
             let name = spec.name.to_ascii_lowercase();
             format!("NOPERM User probe has no permissions to run the '{name}' command")
         });
@@ -104,13 +104,21 @@ fn no_command_is_reached_without_the_scope_its_flags_say() {
         assert_eq!(refusal(&probe, &leveled), noperm, "{leveled}");
         // What a command does to the data is what its flags say.
         if let Handler::Data(plan) | Handler::Levelless(plan) = spec.handler {
-            let plan = plan(&request(&line), NOW).unwrap();
-            let needed = plan.commands().iter().map(Command::scope).max();
-            assert_eq!(spec.scope(), needed, "{line}");
+            let Ok(plan) = plan(&request(&line), NOW) else { continue };
+            let Some(needed) = plan.commands().iter().map(Command::scope).max() else { continue };
+            assert_eq!(spec.scope(), Some(needed), "{line}");
             reached += 1;
         }
     }
     assert!(reached > 20, "only {reached} commands reach the data");
+    for (name, sub) in ADMIN {
+        let line = format!("{name} {sub} 1 1");
+        let command = format!("{name}|{sub}").to_ascii_lowercase();
+        let expected = format!("NOPERM User probe has no permissions to run the '{command}' command");
+        assert_eq!(refusal(&probe, &line), Some(expected));
+        assert_eq!(refusal(&None, &line), Some("NOAUTH Authentication required.".into()));
+        assert_eq!(refusal(&app, &line), None);
+    }
 }
 
 #[test]
