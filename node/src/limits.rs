@@ -117,6 +117,8 @@ pub const HINT_WINDOW: Duration = Duration::from_secs(600);
 pub const FLUSH_PAGE_BYTES: usize = 256 * 1024;
 /// Entries that are looked through for what was flushed before a pause.
 pub const FLUSH_PAGE_ENTRIES: usize = 2_048;
+/// How long a flush may take unless it says otherwise: every member writes to its disk three times.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
 /// Flushes that one node coordinates at once.
 pub const FLUSHES: usize = 16;
 

@@ -5,7 +5,7 @@
 
 use super::{Coordinator, CoordinatorError, RequestOptions};
 use crate::{
-    mutant,
+    limits, mutant,
     replica::{Done, ReplicaRequest},
     ring::EditError,
 };
@@ -50,7 +50,8 @@ impl Coordinator {
             .flushes
             .try_acquire()
             .map_err(|_| CoordinatorError::Overloaded("too many flushes are under way"))?;
-        let deadline = self.deadline(options);
+        let patience = options.timeout.unwrap_or(limits::FLUSH_PATIENCE).min(limits::REQUEST_TIMEOUT);
+        let deadline = Instant::now() + patience;
         let view = self.cluster.view();
         let record = view.record().ok_or(CoordinatorError::NotReady)?;
         let (ticks, heard) = self.read_clocks(&view, deadline).await;
