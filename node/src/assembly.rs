@@ -12,6 +12,7 @@ use crate::{
     info::{NodeFacts, Parts},
     limits,
     listen::{BindError, Rest, Sockets},
+    live::Live,
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
@@ -95,6 +96,7 @@ pub struct Node;
 /// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
 pub struct RunningNode {
     info: Arc<NodeFacts>,
+    live: Arc<Live>,
     cluster: Arc<Cluster>,
     local: Arc<LocalReplica>,
     peers: Arc<Peers>,
@@ -125,6 +127,7 @@ impl Node {
             generation: state.generation,
         };
 
+        let live = Arc::new(Live::new(&config));
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
         let ledger = Arc::new(RingLedger::new(
             state,
@@ -163,12 +166,7 @@ impl Node {
             replicas.clone(),
             hints.clone(),
             metrics.clone(),
-            CoordinatorConfig {
-                read_consistency: config.read_consistency,
-                write_consistency: config.write_consistency,
-                timeout: config.request_timeout,
-                read_patience: config.read_patience,
-            },
+            CoordinatorConfig { live: live.clone(), read_patience: config.read_patience },
         ));
         let resp_counters = Arc::new(RespCounters::default());
         let http_connections = Arc::<Connections>::default();
@@ -199,17 +197,19 @@ impl Node {
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(resize(local.clone(), live.clone(), shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
-        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
+        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, live.clone());
         let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
         let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,
+            live,
             cluster,
             local,
             peers,
@@ -228,6 +228,12 @@ impl RunningNode {
     #[must_use]
     pub fn info(&self) -> Arc<dyn ClusterInfo> {
         self.info.clone()
+    }
+
+    /// The settings that can change while the node runs.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.clone()
     }
 
     /// The node's coordinator, for callers in the same process.
@@ -361,5 +367,18 @@ async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EXPIRE_EVERY) => {}
         }
         local.store.expire(local.now(), EXPIRE_BUDGET);
+    }
+}
+
+/// Lets the store follow its limit.
+async fn resize(local: Arc<LocalReplica>, live: Arc<Live>, shutdown: CancellationToken) {
+    let mut changes = live.changes();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            // The sender lives as long as `live`.
+            _ = changes.changed() => local.store.set_max_bytes(live.max_memory()),
+        }
     }
 }

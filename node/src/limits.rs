@@ -31,8 +31,21 @@ pub const BATCH_IN_FLIGHT: usize = 1_024;
 /// Bytes of values in the answer to one batch call.
 pub const BATCH_VALUE_BYTES: usize = 10 * 1024 * 1024;
 
-/// RESP connections served at once; further ones are told so and closed.
+/// RESP connections served at once unless set otherwise; further ones are told so and closed.
 pub const RESP_CLIENTS: usize = 10_000;
+/// The most they can be set to.
+pub const MAX_CLIENTS: u64 = 1_000_000;
+/// Bytes of replies a RESP client may leave unread unless set otherwise: room for the largest answer.
+pub const RESP_UNREAD_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of requests and replies held for all RESP clients together unless set otherwise.
+pub const RESP_CLIENT_BYTES: usize = 256 * 1024 * 1024;
+/// How long a connection is silent before the operating system asks whether its client is still there, unless set
+/// otherwise, in seconds.
+pub const TCP_KEEPALIVE: u64 = 300;
+/// The longest it can be set to.
+pub const MAX_TCP_KEEPALIVE: u64 = 32_767;
+/// The least memory a node can be given: less cannot hold a few of the largest values beside the index.
+pub const MIN_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 /// How long accepting rests after it failed.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Arguments of one RESP command.
@@ -123,6 +136,11 @@ const _: () =
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(
+    RESP_OUTPUT_BYTES + 32 * RESP_ARGUMENTS + RESP_CHUNK_BYTES < RESP_UNREAD_BYTES,
+    "the header and the end of a value take less than 32 bytes"
+);
+const _: () = assert!(MIN_MEMORY_BYTES >= 2 * shoal_proto::types::MAX_VALUE_BYTES as u64);
 const _: () =
     assert!(HOT_KEYS_REPORTED <= HOT_KEYS && HOT_KEYS_REPORTED * (HOT_KEY_BYTES + 32) < PEER_BATCH_BYTES);
 const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);

@@ -18,7 +18,7 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let environment = settings::environment();
         let setup = settings::load(&self.flags, &environment)?;
-        run::start_logs(setup.log.filter());
+        let set_log_level = run::start_logs(setup.log.filter());
         for variable in settings::unknown_variables(&environment) {
             warn!(variable, "this variable is no setting and was not used");
         }
@@ -40,7 +40,7 @@ impl Serve {
             info!("ready");
             Ok(())
         };
-        run::run(vec![node], announce).await?;
+        run::run(vec![node], set_log_level, announce).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

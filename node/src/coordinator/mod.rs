@@ -22,6 +22,7 @@ pub use resolve::{Resolution, ValueMissing, resolve};
 
 use crate::{
     limits,
+    live::Live,
     metrics::{Metrics, Operation},
     replica::{Replicas, Trust},
 };
@@ -39,15 +40,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How far ahead of the clock a client's tag may be: further, and it would shut out everyone else's writes.
 const CLIENT_TAG_AHEAD: Duration = Duration::from_millis(500);
 
-/// Defaults of requests that do not choose.
-#[derive(Debug, Clone, Copy)]
+/// What requests that do not choose are served by.
+#[derive(Debug, Clone)]
 pub struct CoordinatorConfig {
-    /// Level of reads.
-    pub read_consistency: Consistency,
-    /// Level of writes; deletes have their own.
-    pub write_consistency: Consistency,
-    /// How long a request may take.
-    pub timeout: Duration,
+    /// The levels of reads and of writes, deletes aside, and how long a request may take.
+    pub live: Arc<Live>,
     /// How long a read waits for the owners it asked before it asks another.
     pub read_patience: Duration,
 }
@@ -87,8 +84,8 @@ impl Coordinator {
     #[must_use]
     pub fn level(&self, operation: Operation, options: &RequestOptions) -> Consistency {
         options.consistency.unwrap_or(match operation {
-            Operation::Get => self.config.read_consistency,
-            Operation::Set | Operation::Expire => self.config.write_consistency,
+            Operation::Get => self.config.live.read_consistency(),
+            Operation::Set | Operation::Expire => self.config.live.write_consistency(),
             Operation::Delete => Consistency::Quorum,
         })
     }
@@ -239,7 +236,11 @@ impl Coordinator {
     }
 
     fn deadline(&self, options: &RequestOptions) -> Instant {
-        Instant::now() + options.timeout.unwrap_or(self.config.timeout).min(limits::REQUEST_TIMEOUT)
+        Instant::now()
+            + options
+                .timeout
+                .unwrap_or_else(|| self.config.live.request_timeout())
+                .min(limits::REQUEST_TIMEOUT)
     }
 
     /// Whether this node's acknowledgement of a write to `vnode` counts.

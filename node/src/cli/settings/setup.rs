@@ -3,10 +3,11 @@ use super::{
     fault::SettingsError,
     rules::{self, Complaint},
     secret,
+    table::SETTINGS,
     units::HostPort,
 };
 use shoal_membership::{Addresses, config::GossipConfig};
-use shoal_node::config::{ListenAddresses, NodeConfig};
+use shoal_node::config::{ClientGrants, ListenAddresses, NodeConfig};
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -36,7 +37,7 @@ impl Setup {
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
             Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, advertise, node_id))
+                Ok(Self::from_parts(settings, secret, advertise, node_id, told(layers)))
             }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
@@ -50,7 +51,13 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
-    fn from_parts(settings: Settings, secret: Option<String>, advertise: Addresses, node_id: NodeId) -> Self {
+    fn from_parts(
+        settings: Settings,
+        secret: Option<String>,
+        advertise: Addresses,
+        node_id: NodeId,
+        told: Vec<(&'static str, String)>,
+    ) -> Self {
         let directory = node_id.as_str().replace([':', '/'], "_");
         let seeds = if settings.bootstrap.0 {
             vec![advertise.gossip.clone()]
@@ -88,9 +95,22 @@ impl Setup {
                 max_memory: settings.max_memory.0.0,
                 rebuild_patience: settings.rebuild_patience.0,
                 on_loss: settings.on_loss.0,
+                clients: ClientGrants {
+                    max_clients: settings.max_clients.0,
+                    idle_timeout: settings.idle_timeout.0,
+                    tcp_keepalive: settings.tcp_keepalive.0,
+                    output_limit: settings.output_limit.0.0,
+                    client_memory: settings.client_memory.0.0,
+                },
+                told,
             },
         }
     }
+}
+
+/// Every setting as it was written. None of them is itself a secret.
+fn told(layers: &Layers) -> Vec<(&'static str, String)> {
+    SETTINGS.iter().map(|setting| (setting.name, layers.value(setting.name))).collect()
 }
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.

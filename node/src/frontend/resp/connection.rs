@@ -163,9 +163,7 @@ impl<'a> Connection<'a> {
         }
         match self.parser.next(&mut self.input) {
             Ok(None) => None,
-            Ok(Some(Parsed::Request(request))) => {
-                Some(command::prepare(self.door, &self.session, request, now))
-            }
+            Ok(Some(Parsed::Request(request))) => Some(command::prepare(&self.session, request, now)),
             Ok(Some(Parsed::TooLarge(too_large))) => Some(Prepared::Refused(too_large.into())),
             Err(error) => Some(Prepared::Refused(CommandError::Stream(error))),
         }

@@ -16,6 +16,7 @@ mod budget;
 mod command;
 mod connection;
 mod explanation;
+mod glob;
 mod inline;
 mod outcome;
 mod parser;
@@ -23,6 +24,7 @@ mod pipeline;
 mod plan;
 mod request;
 mod session;
+mod since_reset;
 mod writer;
 
 pub use connection::serve;
@@ -35,10 +37,13 @@ use crate::{
     admin::ClusterInfo,
     coordinator::{CoordinatorError, RequestOptions},
     limits,
+    live::Live,
     metrics::{Connections, Place, Tally},
 };
 use futures::{FutureExt as _, future::BoxFuture};
+use parking_lot::Mutex;
 use shoal_proto::types::UnixMillis;
+use since_reset::SinceReset;
 use std::{
     sync::{
         Arc,
@@ -113,7 +118,9 @@ pub struct RespDoor {
     backend: Arc<dyn Backend>,
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
-    request_timeout: Option<Duration>,
+    live: Arc<Live>,
+    /// What the counters of `INFO` were when they were reset.
+    reset: Mutex<SinceReset>,
     /// [`limits::RESP_STALL`], or less in a test.
     stall: Duration,
 }
@@ -135,16 +142,15 @@ impl RespCounters {
 }
 
 impl RespDoor {
-    /// A door before `backend`. `counters` are shared with whoever reports them; `request_timeout` is how long one
-    /// command may take, `None` leaves it to the backend.
+    /// A door before `backend`. `counters` are shared with whoever reports them, `live` with whoever changes it.
     #[must_use]
     pub fn new(
         backend: Arc<dyn Backend>,
         info: Arc<dyn ClusterInfo>,
         counters: Arc<RespCounters>,
-        request_timeout: Option<Duration>,
+        live: Arc<Live>,
     ) -> Self {
-        Self { backend, info, counters, request_timeout, stall: limits::RESP_STALL }
+        Self { backend, info, counters, live, reset: Mutex::default(), stall: limits::RESP_STALL }
     }
 
     /// What the door has counted.
@@ -155,7 +161,7 @@ impl RespDoor {
 
     /// A place for one more connection; `None` when all are taken.
     fn admit(&self) -> Option<Place> {
-        self.counters.connections.admit(limits::RESP_CLIENTS)
+        self.counters.connections.admit(self.live.max_clients())
     }
 }
 

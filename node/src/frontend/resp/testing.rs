@@ -20,7 +20,7 @@ use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::oneshot;
 
-pub(super) use crate::test_support::outcome;
+pub(super) use crate::test_support::{live, outcome};
 
 pub(super) fn value(text: &str) -> Value {
     Value::new(text.to_owned()).unwrap()
@@ -211,5 +211,10 @@ impl ClusterInfo for ThreeNodes {
 }
 
 pub(super) fn door(backend: Arc<MapBackend>) -> Arc<RespDoor> {
-    Arc::new(RespDoor::new(backend, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None))
+    Arc::new(RespDoor::new(
+        backend,
+        Arc::new(ThreeNodes),
+        Arc::new(RespCounters::default()),
+        Arc::new(live()),
+    ))
 }

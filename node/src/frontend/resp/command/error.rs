@@ -1,6 +1,9 @@
-use crate::frontend::resp::{
-    parser::{ProtocolError, TooLarge},
-    request::Request,
+use crate::{
+    frontend::resp::{
+        parser::{ProtocolError, TooLarge},
+        request::Request,
+    },
+    live::SetError,
 };
 use shoal_proto::types::{KeyTooLong, UnknownConsistency, ValueTooLong};
 
@@ -11,6 +14,8 @@ pub(in crate::frontend::resp) enum CommandError {
     Unknown { name: String, arguments: String },
     #[error("unknown subcommand '{subcommand}'. Try {command} HELP.")]
     UnknownSubcommand { command: &'static str, subcommand: String },
+    #[error("wrong number of arguments for '{}|{}' command", .0.to_ascii_lowercase(), .1.to_ascii_lowercase())]
+    SubcommandArity(&'static str, &'static str),
     #[error("wrong number of arguments for '{}' command", .0.to_ascii_lowercase())]
     Arity(&'static str),
     #[error("syntax error")]
@@ -48,6 +53,8 @@ pub(in crate::frontend::resp) enum CommandError {
     Http,
     #[error("Protocol error: {0}")]
     Stream(#[from] ProtocolError),
+    #[error(transparent)]
+    Setting(#[from] SetError),
     #[error(transparent)]
     Level(#[from] UnknownConsistency),
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod cluster;
+mod config;
 mod connection;
 mod consistency;
 mod error;
@@ -37,18 +38,12 @@ pub(super) struct Context<'a> {
 }
 
 /// Finds the command of `request` and checks its arguments.
-pub(super) fn prepare(door: &RespDoor, session: &Session, request: Request, now: UnixMillis) -> Prepared {
-    try_prepare(door, session, request, now).unwrap_or_else(Prepared::Refused)
+pub(super) fn prepare(session: &Session, request: Request, now: UnixMillis) -> Prepared {
+    try_prepare(session, request, now).unwrap_or_else(Prepared::Refused)
 }
 
-fn try_prepare(
-    door: &RespDoor,
-    session: &Session,
-    mut request: Request,
-    now: UnixMillis,
-) -> Result<Prepared, CommandError> {
-    let options =
-        RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
+fn try_prepare(session: &Session, mut request: Request, now: UnixMillis) -> Result<Prepared, CommandError> {
+    let options = RequestOptions { consistency: session.consistency, timeout: None, tag: None };
     let spec = find(&request)?;
     let with_outcome = session.with_outcome;
     match spec.handler {
@@ -203,7 +198,13 @@ const SPECS: &[Spec] = &[
         -1,
         introspection::command,
     ),
-    local("CONFIG", "GET pattern [pattern ...]", "Tells settings that tools look for", -2, server::config),
+    local(
+        "CONFIG",
+        "subcommand [argument ...]",
+        "Tells settings, and changes those that can change while the node runs",
+        -2,
+        config::config,
+    ),
     refused("COPY"),
     local("DBSIZE", "", "Counts the values this node holds", 1, server::dbsize),
     refused("DECR"),

@@ -7,13 +7,13 @@ use crate::{
             inline,
             parser::{Parsed, Parser},
             plan::{Commands, ExpiryUnit, Shape},
-            testing::{MapBackend, door, value},
+            testing::value,
         },
     },
 };
 use bytes::BytesMut;
 use shoal_proto::types::{Consistency, Key, MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
@@ -23,7 +23,7 @@ fn request(line: &str) -> Request {
 
 fn prepared(line: &str) -> Prepared {
     let session = Session::new(1, String::new(), NOW);
-    prepare(&door(Arc::<MapBackend>::default()), &session, request(line), NOW)
+    prepare(&session, request(line), NOW)
 }
 
 fn plan(line: &str) -> Plan {
@@ -252,9 +252,8 @@ fn keys_and_values_over_their_limits_are_told_by_size() {
 
 #[test]
 fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
-    let door = door(Arc::<MapBackend>::default());
     let mut session = Session::new(1, String::new(), NOW);
-    let level = |session: &Session, line| match prepare(&door, session, request(line), NOW) {
+    let level = |session: &Session, line| match prepare(session, request(line), NOW) {
         Prepared::Plan(plan) => plan.options.consistency,
         other => panic!("{line}: {other:?}"),
     };

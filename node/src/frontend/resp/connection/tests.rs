@@ -1,7 +1,7 @@
 use super::*;
 use crate::frontend::resp::{
     RespCounters,
-    testing::{MapBackend, ThreeNodes, door},
+    testing::{MapBackend, ThreeNodes, door, live},
 };
 use std::{future::pending, time::Duration};
 use tokio::{io::DuplexStream, sync::oneshot, task::JoinHandle};
@@ -182,6 +182,8 @@ async fn the_node_tells_of_itself() {
     client.ask("CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
     client.ask("CONFIG GET appendonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n").await;
     client.ask("CONFIG GET nothing", "*0\r\n").await;
+    client.ask("CONFIG GET", "-ERR wrong number of arguments for 'config|get' command\r\n").await;
+    client.ask("CONFIG NOPE", "-ERR unknown subcommand 'NOPE'. Try CONFIG HELP.\r\n").await;
     let info = transcript("INFO", 3).await;
     assert!(info.starts_with('='), "{info}");
     for line in [
@@ -199,6 +201,27 @@ async fn the_node_tells_of_itself() {
         some,
         "$89\r\n# Memory\r\nused_memory:100\r\nmaxmemory:1000\r\n\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n\r\n"
     );
+}
+
+#[tokio::test]
+async fn settings_that_are_live_change_and_counters_begin_anew() {
+    let mut client = client();
+    client.ask("CONFIG GET TIME*", "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n").await;
+    client.ask("CONFIG SET timeout 30 maxclients 5", "+OK\r\n").await;
+    client
+        .ask(
+            "CONFIG GET timeout maxclient?",
+            "*4\r\n$10\r\nmaxclients\r\n$1\r\n5\r\n$7\r\ntimeout\r\n$2\r\n30\r\n",
+        )
+        .await;
+    client.ask("CONFIG SET timeout", "-ERR wrong number of arguments for 'config|set' command\r\n").await;
+    client
+        .ask("CONFIG SET nope 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n")
+        .await;
+    client.ask("CONFIG REWRITE", "-ERR The server is running without a config file\r\n").await;
+    client.ask("CONFIG RESETSTAT", "+OK\r\n").await;
+    client.send(b"INFO stats\r\n").await;
+    client.expect("$193\r\n# Stats\r\ntotal_connections_received:0\r\nrejected_connections:0\r\n").await;
 }
 
 #[tokio::test]
@@ -301,7 +324,8 @@ async fn a_client_may_send_all_its_commands_before_it_reads_any_answer() {
 
 #[tokio::test]
 async fn a_client_that_leaves_its_answers_unread_is_let_go() {
-    let mut door = RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), None);
+    let mut door =
+        RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), Arc::new(live()));
     door.stall = Duration::from_millis(20);
     let mut client = Client::connect(&Arc::new(door));
     client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
@@ -361,8 +385,12 @@ async fn a_client_that_stops_sending_is_still_answered() {
 #[tokio::test]
 async fn one_client_too_many_is_told_so() {
     let counters = Arc::new(RespCounters::default());
-    let door =
-        Arc::new(RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), counters.clone(), None));
+    let door = Arc::new(RespDoor::new(
+        Arc::<MapBackend>::default(),
+        Arc::new(ThreeNodes),
+        counters.clone(),
+        Arc::new(live()),
+    ));
     let full: Vec<_> = (0..limits::RESP_CLIENTS).map(|_| door.admit().unwrap()).collect();
     let (rest, _) = Client::connect(&door).rest().await;
     assert_eq!(rest, "-ERR max number of clients reached\r\n");
