@@ -169,7 +169,8 @@ impl Node {
             CoordinatorConfig { live: live.clone(), read_patience: config.read_patience },
         ));
         let resp_counters = Arc::new(RespCounters::default());
-        let http_connections = Arc::<Connections>::default();
+        let (http_connections, grpc_connections) =
+            (Arc::<Connections>::default(), Arc::<Connections>::default());
 
         // Gossip first: if it cannot start, no door has been opened.
         let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
@@ -182,6 +183,7 @@ impl Node {
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
             http: http_connections.clone(),
+            grpc: grpc_connections.clone(),
             gossip: gossip.counters(),
         }));
         let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
@@ -191,7 +193,7 @@ impl Node {
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
         let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics.clone(), rebuild_config);
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
@@ -205,7 +207,9 @@ impl Node {
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
         let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, live.clone());
         let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
-        let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
+        let resp = Arc::new(resp);
+        workers.push(tokio::spawn(resp.clone().sweep(shutdown.clone().cancelled_owned())));
+        let doors = sockets.open(replica, (grpc, grpc_connections), resp, rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,

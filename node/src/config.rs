@@ -36,7 +36,7 @@ pub struct ClientGrants {
     pub max_clients: usize,
     /// How long a connection may stay without a command; zero is for ever.
     pub idle_timeout: Duration,
-    /// How long a connection of any door is silent before the operating system asks after its client; zero is for ever.
+    /// How long a connection is silent before the operating system asks after its client; zero is for ever.
     pub tcp_keepalive: Duration,
     /// Bytes of replies one client may leave unread; 0 is no limit.
     pub output_limit: u64,

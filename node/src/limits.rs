@@ -15,6 +15,15 @@ pub const BULK_BYTES: usize = 64 * 1024;
 /// The largest gRPC message: one value of the largest size, its key, and room for the envelope.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
+/// gRPC connections served at once, those of peers among them; further ones are closed.
+pub const GRPC_CLIENTS: usize = 4_096;
+/// Calls of one gRPC connection that run at the same time.
+pub const GRPC_STREAMS: u32 = 1_024;
+/// How long a gRPC connection is silent before its client is asked whether it is still there.
+pub const GRPC_PING: Duration = Duration::from_secs(30);
+/// How long it then has to answer before its connection is closed: one that reads nothing cannot.
+pub const GRPC_PONG: Duration = Duration::from_secs(20);
+
 /// Operations of one gRPC pipeline that run or wait to be sent back; at this many the stream is not read further.
 pub const PIPELINE_IN_FLIGHT: usize = 1_024;
 /// Bytes of values a pipeline's client may leave unread before none of its further operations begins.
@@ -58,8 +67,14 @@ pub const RESP_SKIPPED_BYTES: usize = 512 * 1024 * 1024;
 pub const RESP_CHUNK_BYTES: usize = 256 * 1024;
 /// Room made for every read from a RESP connection.
 pub const RESP_READ_BYTES: usize = 16 * 1024;
-/// How long a client may leave a reply unread before its connection is closed.
+/// How long a client may take over a request it has begun, and leave a reply unread, before its connection is closed.
 pub const RESP_STALL: Duration = Duration::from_secs(60);
+/// How much a client has to take or send within that time to be given as much again.
+pub const RESP_STEP_BYTES: usize = 64 * 1024;
+/// Room for replies that a connection keeps between commands; what was more is given back.
+pub const RESP_KEPT_BYTES: usize = 4 * 1024;
+/// How often clients are looked through for those that have been idle for too long.
+pub const RESP_SWEEP: Duration = Duration::from_secs(1);
 /// Capacity allocated on the word of a length header before its contents arrive.
 pub const RESP_TRUSTED_CAPACITY: usize = 1_024;
 /// Longest inline command.

@@ -8,6 +8,9 @@ pub mod grpc;
 // The router stands on the real network stack.
 #[cfg(not(madsim))]
 pub mod http;
+// The simulator knows no connections.
+#[cfg(not(madsim))]
+pub mod places;
 pub mod resp;
 #[cfg(not(madsim))]
 pub mod standard;
@@ -78,6 +81,13 @@ impl Command {
             | Self::Expire(key, _)
             | Self::Explain(key) => key,
         }
+    }
+
+    /// Bytes of its key and value.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let value = if let Self::Set(_, value, _) = self { value.as_bytes().len() } else { 0 };
+        self.key().as_bytes().len() + value
     }
 
     /// What it asks for of the data; `None` when it is a question about a key.

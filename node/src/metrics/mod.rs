@@ -11,7 +11,7 @@ pub mod requests;
 mod sample;
 mod table;
 
-pub use connections::{Connections, Place};
+pub use connections::{Connections, Ending, Place};
 pub use histogram::Histogram;
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
 pub use sample::{Family, Value};

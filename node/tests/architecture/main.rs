@@ -174,6 +174,7 @@ const KEPT: &Edges = &[
             "shoal_client",
             "shoal_node::frontend::error_map::grpc",
             "shoal_node::frontend::grpc",
+            "shoal_node::frontend::places",
             "shoal_node::frontend::standard",
             "shoal_node::listen",
             "shoal_node::replica::link",

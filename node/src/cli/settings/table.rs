@@ -95,7 +95,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
     row("max_memory", "SIZE", "1GiB", "Memory for entries, index and markers; beyond it entries are evicted"),
     row("max_clients", "N", "10000", "RESP connections served at once; further ones are told so and closed"),
     row("idle_timeout", "TIME", "0s", "Close RESP connections without a command for so long; 0s is never"),
-    row("tcp_keepalive", "TIME", "5m", "Ask after clients that are silent for so long; 0s is never"),
+    row("tcp_keepalive", "TIME", "5m", "Ask after RESP clients that are silent for so long; 0s is never"),
     row(
         "output_limit",
         "SIZE",

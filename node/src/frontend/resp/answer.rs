@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// A finished plan, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
+    /// To who does not want to be answered.
+    Nothing,
     Ok,
     Integer(i64),
     Text(&'static str),
@@ -74,6 +76,7 @@ impl Answer {
             Self::WithOutcomes(told) => {
                 outcome::write(&told.outcomes, writer, |writer| told.answer.write(writer));
             }
+            Self::Nothing => {}
             Self::Ok => writer.ok(),
             Self::Integer(value) => writer.integer(*value),
             Self::Text(text) => writer.simple(text),
@@ -150,7 +153,12 @@ impl Gathering {
             }
             Answer::Integer(value) => self.count += value,
             Answer::Error(error) => self.fail(index, error),
-            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) | Answer::Explanation(_) => {}
+            Answer::Nothing
+            | Answer::Value(_)
+            | Answer::Ok
+            | Answer::Text(_)
+            | Answer::Values(_)
+            | Answer::Explanation(_) => {}
         }
     }
 

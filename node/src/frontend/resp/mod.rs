@@ -13,6 +13,7 @@
 
 mod answer;
 mod budget;
+mod clients;
 mod command;
 mod connection;
 mod explanation;
@@ -20,6 +21,7 @@ mod glob;
 mod inline;
 mod outcome;
 mod parser;
+mod patience;
 mod pipeline;
 mod plan;
 mod request;
@@ -27,7 +29,7 @@ mod session;
 mod since_reset;
 mod writer;
 
-pub use connection::serve;
+pub use connection::{Ends, serve};
 pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
@@ -40,11 +42,13 @@ use crate::{
     live::Live,
     metrics::{Connections, Place, Tally},
 };
+use clients::Clients;
 use futures::{FutureExt as _, future::BoxFuture};
 use parking_lot::Mutex;
 use shoal_proto::types::UnixMillis;
 use since_reset::SinceReset;
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -119,6 +123,7 @@ pub struct RespDoor {
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
     live: Arc<Live>,
+    clients: Clients,
     /// What the counters of `INFO` were when they were reset.
     reset: Mutex<SinceReset>,
     /// [`limits::RESP_STALL`], or less in a test.
@@ -150,13 +155,42 @@ impl RespDoor {
         counters: Arc<RespCounters>,
         live: Arc<Live>,
     ) -> Self {
-        Self { backend, info, counters, live, reset: Mutex::default(), stall: limits::RESP_STALL }
+        Self {
+            backend,
+            info,
+            counters,
+            live,
+            clients: Clients::default(),
+            reset: Mutex::default(),
+            stall: limits::RESP_STALL,
+        }
+    }
+
+    /// The settings it follows.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// What the door has counted.
     #[must_use]
     pub fn counters(&self) -> &Arc<RespCounters> {
         &self.counters
+    }
+
+    /// Lets idle clients go as the settings say, until `shutdown` completes.
+    pub async fn sweep(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = tokio::time::sleep(limits::RESP_SWEEP) => {}
+            }
+            if let Some(idle) = self.live.idle_timeout() {
+                self.clients.end_idle(self.backend.now(), idle);
+            }
+        }
     }
 
     /// A place for one more connection; `None` when all are taken.

@@ -9,6 +9,8 @@ pub(super) struct Plan {
     pub(super) options: RequestOptions,
     /// The client wants to know what the answer was worth.
     pub(super) with_outcome: bool,
+    /// The client does not want to be answered.
+    pub(super) mute: bool,
 }
 
 /// One command without an allocation, or several.
@@ -60,6 +62,7 @@ impl Plan {
             shape,
             options: RequestOptions::default(),
             with_outcome: false,
+            mute: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Plan {
             shape,
             options: RequestOptions::default(),
             with_outcome: false,
+            mute: false,
         }
     }
 

@@ -24,8 +24,12 @@ pub(in crate::frontend::resp) enum CommandError {
     NotAnInteger,
     #[error("invalid expire time in '{}' command", .0.to_ascii_lowercase())]
     Expire(&'static str),
-    #[error("unsupported option {0}")]
+    #[error("Unsupported option {0}")]
     Option(String),
+    #[error("Unrecognized option '{0}'")]
+    Unrecognized(String),
+    #[error("Unknown client type '{0}'")]
+    ClientType(String),
     #[error("'{0}' is a read-modify-write, which needs consensus per key; this store does not offer it")]
     NeedsConsensus(&'static str),
     #[error("'{0}' takes no consistency level")]
@@ -86,6 +90,16 @@ impl CommandError {
     /// An option that is not understood.
     pub(super) fn option(text: &[u8]) -> Self {
         Self::Option(shown(text, 128))
+    }
+
+    /// A field that is not known.
+    pub(super) fn unrecognized(text: &[u8]) -> Self {
+        Self::Unrecognized(shown(text, 128))
+    }
+
+    /// A type of clients that is not known.
+    pub(super) fn client_type(text: &[u8]) -> Self {
+        Self::ClientType(shown(text, 128))
     }
 
     /// Whether nothing can be understood after it.

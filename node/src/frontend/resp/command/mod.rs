@@ -38,13 +38,18 @@ pub(super) struct Context<'a> {
 }
 
 /// Finds the command of `request` and checks its arguments.
-pub(super) fn prepare(session: &Session, request: Request, now: UnixMillis) -> Prepared {
+pub(super) fn prepare(session: &mut Session, request: Request, now: UnixMillis) -> Prepared {
     try_prepare(session, request, now).unwrap_or_else(Prepared::Refused)
 }
 
-fn try_prepare(session: &Session, mut request: Request, now: UnixMillis) -> Result<Prepared, CommandError> {
+fn try_prepare(
+    session: &mut Session,
+    mut request: Request,
+    now: UnixMillis,
+) -> Result<Prepared, CommandError> {
     let options = RequestOptions { consistency: session.consistency, timeout: None, tag: None };
     let spec = find(&request)?;
+    session.command = spec.name;
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),

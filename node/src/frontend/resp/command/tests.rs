@@ -22,8 +22,8 @@ fn request(line: &str) -> Request {
 }
 
 fn prepared(line: &str) -> Prepared {
-    let session = Session::new(1, String::new(), NOW);
-    prepare(&session, request(line), NOW)
+    let mut session = Session::new(1, "".into(), "".into(), NOW);
+    prepare(&mut session, request(line), NOW)
 }
 
 fn plan(line: &str) -> Plan {
@@ -157,7 +157,7 @@ fn expiries_are_read_strictly() {
         ("EXPIRE k 9223372036854775807", expire("expire")),
         ("PEXPIRE k 9223372036854775807", expire("pexpire")),
         ("EXPIREAT k 9223372036854775807", expire("expireat")),
-        ("EXPIRE k 5 FOO", "ERR unsupported option FOO".to_owned()),
+        ("EXPIRE k 5 FOO", "ERR Unsupported option FOO".to_owned()),
     ] {
         assert_eq!(refusal(line), error, "{line}");
     }
@@ -252,17 +252,17 @@ fn keys_and_values_over_their_limits_are_told_by_size() {
 
 #[test]
 fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
-    let mut session = Session::new(1, String::new(), NOW);
-    let level = |session: &Session, line| match prepare(session, request(line), NOW) {
+    let mut session = Session::new(1, "".into(), "".into(), NOW);
+    let level = |session: &mut Session, line| match prepare(session, request(line), NOW) {
         Prepared::Plan(plan) => plan.options.consistency,
         other => panic!("{line}: {other:?}"),
     };
-    assert_eq!(level(&session, "DEL k"), None);
-    assert_eq!(level(&session, "cl quorum GET k"), Some(Consistency::Quorum));
+    assert_eq!(level(&mut session, "DEL k"), None);
+    assert_eq!(level(&mut session, "cl quorum GET k"), Some(Consistency::Quorum));
     session.consistency = Some(Consistency::All);
-    assert_eq!(level(&session, "GET k"), Some(Consistency::All));
-    assert_eq!(level(&session, "CL ONE GET k"), Some(Consistency::One));
-    assert_eq!(level(&session, "CL DEFAULT GET k"), None);
+    assert_eq!(level(&mut session, "GET k"), Some(Consistency::All));
+    assert_eq!(level(&mut session, "CL ONE GET k"), Some(Consistency::One));
+    assert_eq!(level(&mut session, "CL DEFAULT GET k"), None);
     assert_eq!(refusal("CL QUORUM PING"), "ERR 'PING' takes no consistency level");
     assert_eq!(refusal("CL QUORUM GET"), "ERR wrong number of arguments for 'get' command");
     assert_eq!(
