@@ -1,6 +1,6 @@
 //! `COMMAND`: the table of commands, as clients and people read it.
 
-use super::{Context, Keys, SPECS, Spec, error::CommandError, is, lookup};
+use super::{Context, Handler, Keys, SPECS, Spec, error::CommandError, is, lookup};
 use crate::frontend::resp::{request::Request, writer::Writer};
 
 /// `COMMAND [COUNT | LIST | INFO [name...] | DOCS [name...] | GETKEYS command [argument...]]`
@@ -41,6 +41,12 @@ pub(super) fn command(context: &mut Context<'_>, request: &Request) -> Result<()
         sub if is(sub, "GETKEYS") && request.len() > 2 => {
             let mut inner = request.clone();
             inner.skip(2);
+            // Keys behind `CL level` are those of the command that follows.
+            let levelled =
+                lookup(inner.argument(0)).is_some_and(|spec| matches!(spec.handler, Handler::Level));
+            if levelled && inner.len() > 2 {
+                inner.skip(2);
+            }
             let keys = keys(lookup(inner.argument(0)), inner.len())?;
             writer.array(keys.len());
             keys.into_iter().for_each(|at| writer.bulk(inner.argument(at)));
@@ -53,8 +59,10 @@ pub(super) fn command(context: &mut Context<'_>, request: &Request) -> Result<()
     Ok(())
 }
 
+/// All ten elements that Redis has had since version 7: libraries read them by position. There are no tips about spreading a
+/// command over several nodes, since any node takes it whole.
 fn describe(spec: &Spec, writer: &mut Writer<'_>) {
-    writer.array(6);
+    writer.array(10);
     writer.bulk(spec.name.to_ascii_lowercase().as_bytes());
     writer.integer(spec.arity);
     writer.set(spec.flags.len());
@@ -62,6 +70,46 @@ fn describe(spec: &Spec, writer: &mut Writer<'_>) {
     writer.integer(spec.keys.first);
     writer.integer(spec.keys.last);
     writer.integer(spec.keys.step);
+    let categories = categories(spec);
+    writer.set(categories.len());
+    categories.iter().for_each(|category| writer.simple(category));
+    writer.array(0);
+    writer.array(usize::from(spec.keys.step > 0));
+    if spec.keys.step > 0 {
+        describe_keys(spec, writer);
+    }
+    writer.array(0);
+}
+
+/// The classes by which Redis gives access to commands.
+fn categories(spec: &Spec) -> Vec<&'static str> {
+    let has = |flag| spec.flags.contains(&flag);
+    let kind = [("readonly", "@read"), ("write", "@write")].into_iter().find(|(flag, _)| has(flag));
+    vec![kind.map_or("@connection", |(_, kind)| kind), if has("fast") { "@fast" } else { "@slow" }]
+}
+
+/// Where the keys are, as a key specification of Redis: an index, and a range that starts there.
+fn describe_keys(spec: &Spec, writer: &mut Writer<'_>) {
+    let Keys { first, last, step } = spec.keys;
+    let search = |writer: &mut Writer<'_>, name: &str, kind: &str, fields: &[(&str, i64)]| {
+        writer.bulk(name.as_bytes());
+        writer.map(2);
+        [b"type".as_slice(), kind.as_bytes(), b"spec"].iter().for_each(|text| writer.bulk(text));
+        writer.map(fields.len());
+        for (field, value) in fields {
+            writer.bulk(field.as_bytes());
+            writer.integer(*value);
+        }
+    };
+    let flags = if spec.flags.contains(&"write") { ["RW", "update"] } else { ["RO", "access"] };
+    writer.map(3);
+    writer.bulk(b"flags");
+    writer.set(flags.len());
+    flags.iter().for_each(|flag| writer.simple(flag));
+    search(writer, "begin_search", "index", &[("index", first)]);
+    // A last key that is not counted from the end is counted from the first.
+    let last = if last < 0 { last } else { last - first };
+    search(writer, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
 }
 
 /// What `redis-cli` shows as help and as a hint while one types.

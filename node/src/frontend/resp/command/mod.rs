@@ -131,6 +131,8 @@ const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
+/// Where its keys are, `COMMAND GETKEYS` tells.
+const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
 
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
@@ -184,7 +186,7 @@ const SPECS: &[Spec] = &[
         arguments: "[level [command [argument ...]]]",
         summary: "Tells or sets the connection's consistency level, or runs one command at a level",
         arity: -1,
-        flags: PLAIN,
+        flags: MOVABLE,
         keys: NONE,
         handler: Handler::Level,
     },

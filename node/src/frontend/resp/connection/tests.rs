@@ -358,16 +358,24 @@ async fn settings_that_are_live_change_and_counters_begin_anew() {
 
 #[tokio::test]
 async fn commands_describe_themselves() {
-    let get = "*6\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n";
+    let get = "*10 $3 get :2 *2 +readonly +fast :1 :1 :1 *2 +@read +@fast *0 *1 *6 $5 flags *2 +RO +access \
+         $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
+         $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0 "
+        .replace(' ', "\r\n");
     assert_eq!(transcript("COMMAND INFO get incr", 2).await, format!("*2\r\n{get}*-1\r\n"));
+    let sets = transcript("COMMAND INFO mset", 3).await;
+    let range = "%3 $7 lastkey :-1 $7 keystep :2 $5 limit :0 *0 ".replace(' ', "\r\n");
+    assert!(sets.contains("~2\r\n+@write\r\n+@slow\r\n") && sets.ends_with(&range), "{sets}");
     let documented = "%1\r\n$3\r\nttl\r\n%3\r\n$7\r\nsummary\r\n$44\r\nTells how long a key has to live, in seconds\r\n\
          $5\r\ngroup\r\n$7\r\ngeneric\r\n$9\r\narguments\r\n*1\r\n%2\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n";
     assert_eq!(transcript("COMMAND DOCS TTL", 3).await, documented);
     assert_eq!(transcript("COMMAND DOCS nobody incr", 3).await, "%0\r\n");
     assert_eq!(transcript("COMMAND GETKEYS MSET a 1 b 2", 2).await, "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_eq!(transcript("COMMAND GETKEYS CL QUORUM GET a", 2).await, "*1\r\n$1\r\na\r\n");
+    assert_eq!(transcript("COMMAND GETKEYS CL QUORUM", 2).await, "-ERR The command has no key arguments\r\n");
     let count = transcript("COMMAND COUNT", 2).await;
     let all = transcript("COMMAND", 2).await;
-    assert!(all.starts_with(&count.replace(':', "*")) && all.contains(get));
+    assert!(all.starts_with(&count.replace(':', "*")) && all.contains(&get));
     assert!(transcript("COMMAND LIST", 2).await.contains("$4\r\nmget\r\n"));
 }
 
