@@ -1,9 +1,10 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
-//! `plan`, `quorum`, `resolve` and `explanation` decide and know nothing of time or tasks; `read`, `write` and `explain`
-//! drive them.
+//! `plan`, `quorum`, `resolve` and `explanation` decide and know nothing of time or tasks; `read`, `write`, `expire` and
+//! `explain` drive them.
 
 mod api;
+mod expire;
 mod explain;
 mod explanation;
 mod hints;
@@ -13,7 +14,9 @@ mod read;
 mod resolve;
 mod write;
 
-pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
+pub use api::{
+    CoordinatorError, ExistedReply, Expiry, ExpiryCondition, GetReply, Outcome, RequestOptions, SetReply,
+};
 pub use explanation::{Explanation, Held, OwnerCopy};
 pub use hints::Hints;
 pub use plan::Plan;
@@ -204,35 +207,6 @@ impl Coordinator {
         let outcome = self.counted(reached, result)?;
         let existed = outcome.was_live;
         Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
-    }
-
-    /// Changes when a key expires. The new version names the tag of the value it read and raises only the touch count,
-    /// so it never beats a write it did not see.
-    ///
-    /// # Errors
-    /// As [`Coordinator::set`].
-    pub async fn expire(
-        &self,
-        key: Key,
-        expiry: Expiry,
-        options: &RequestOptions,
-    ) -> Result<ExistedReply, CoordinatorError> {
-        let level = self.level(Operation::Expire, options);
-        let deadline = self.deadline(options);
-        let read = self.counted(level, self.read(&key, level, deadline).await)?;
-        let found = read.entry.as_ref().map(Stamped::version);
-        let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
-            let existed = false;
-            return Ok(ExistedReply { existed, outcome: self.get_reply(read, level).outcome });
-        };
-        let touch = held.touch.checked_add(1).ok_or_else(|| {
-            CoordinatorError::Invalid(
-                "expiry changed 65535 times; write the value anew to change it again".into(),
-            )
-        })?;
-        let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
-        Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
     }
 
     fn deadline(&self, options: &RequestOptions) -> Instant {

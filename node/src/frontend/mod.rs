@@ -19,7 +19,8 @@ pub(in crate::frontend) use batch::execute_all;
 pub use door::Door;
 
 use crate::coordinator::{
-    CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions, SetReply,
+    CoordinatorError, ExistedReply, Expiry, ExpiryCondition, Explanation, GetReply, Outcome, RequestOptions,
+    SetReply,
 };
 use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
@@ -35,6 +36,10 @@ pub enum Command {
     Delete(Key),
     /// Change when a key expires.
     Expire(Key, Expiry),
+    /// Change it if this holds of when it would have.
+    ExpireIf(Key, Expiry, ExpiryCondition),
+    /// Read a key, and change when it expires.
+    GetAndExpire(Key, Expiry),
     /// Tell what every owner holds under a key.
     Explain(Key),
 }
@@ -45,13 +50,13 @@ pub(in crate::frontend) type Translated = Result<(Command, RequestOptions), Coor
 /// An answer in no particular protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// To [`Command::Get`].
+    /// To [`Command::Get`] and [`Command::GetAndExpire`].
     Value(GetReply),
     /// To [`Command::Set`].
     Stored(SetReply),
     /// To [`Command::Delete`].
     Deleted(ExistedReply),
-    /// To [`Command::Expire`].
+    /// To [`Command::Expire`] and [`Command::ExpireIf`].
     Touched(ExistedReply),
     /// To [`Command::Explain`].
     Explained(Box<Explanation>),
@@ -79,6 +84,8 @@ impl Command {
             | Self::Set(key, ..)
             | Self::Delete(key)
             | Self::Expire(key, _)
+            | Self::ExpireIf(key, ..)
+            | Self::GetAndExpire(key, _)
             | Self::Explain(key) => key,
         }
     }
@@ -97,7 +104,7 @@ impl Command {
             Self::Get(_) => Some(Operation::Get),
             Self::Set(..) => Some(Operation::Set),
             Self::Delete(_) => Some(Operation::Delete),
-            Self::Expire(..) => Some(Operation::Expire),
+            Self::Expire(..) | Self::ExpireIf(..) | Self::GetAndExpire(..) => Some(Operation::Expire),
             Self::Explain(_) => None,
         }
     }

@@ -32,6 +32,13 @@ pub(super) enum Shape {
     Stored,
     /// How many existed.
     Existed,
+    /// The part of the value between two places, both included, counted from its end when negative.
+    Range {
+        /// The first.
+        start: i64,
+        /// The last.
+        end: i64,
+    },
     /// The value's length, 0 without one.
     Length,
     /// The type's name: `string` or `none`.

@@ -78,7 +78,10 @@ impl MapBackend {
             Command::Delete(key) => {
                 Reply::Deleted(ExistedReply { existed: map.remove(&key).is_some(), outcome })
             }
-            Command::Expire(key, _) => {
+            Command::GetAndExpire(key, _) => {
+                Reply::Value(GetReply { value: map.get(&key).cloned(), outcome })
+            }
+            Command::Expire(key, _) | Command::ExpireIf(key, ..) => {
                 Reply::Touched(ExistedReply { existed: map.contains_key(&key), outcome })
             }
             // A map has no owners.

@@ -1,3 +1,4 @@
+use super::refused::READ_MODIFY_WRITE;
 use crate::{
     frontend::resp::{
         parser::{ProtocolError, TooLarge},
@@ -30,8 +31,10 @@ pub(in crate::frontend::resp) enum CommandError {
     Unrecognized(String),
     #[error("Unknown client type '{0}'")]
     ClientType(String),
-    #[error("'{0}' is a read-modify-write, which needs consensus per key; this store does not offer it")]
+    #[error("'{0}' {READ_MODIFY_WRITE}")]
     NeedsConsensus(&'static str),
+    #[error("'{name}' {reason}")]
+    Refused { name: &'static str, reason: &'static str },
     #[error("'{0}' takes no consistency level")]
     NoLevel(&'static str),
     #[error("{0}")]

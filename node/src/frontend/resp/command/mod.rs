@@ -10,6 +10,7 @@ mod hello;
 mod introspection;
 mod key;
 mod number;
+mod refused;
 mod server;
 mod string;
 
@@ -55,7 +56,6 @@ fn try_prepare(
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
         Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
-        Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
         Handler::Level => {
             let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
@@ -65,7 +65,6 @@ fn try_prepare(
                 Handler::Data(plan) => {
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
-                Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
                 Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
                     Err(CommandError::NoLevel(spec.name))
                 }
@@ -108,18 +107,12 @@ enum Handler {
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
     /// `CL`: answered by the connection, or a level before another command.
     Level,
-    /// Known, and refused with the reason.
-    NeedsConsensus,
 }
 
 impl Spec {
     fn accepts(&self, arguments: usize) -> bool {
         let (arguments, least) = (arguments as u64, self.arity.unsigned_abs());
         if self.arity < 0 { arguments >= least } else { arguments == least }
-    }
-
-    fn is_offered(&self) -> bool {
-        !matches!(self.handler, Handler::NeedsConsensus)
     }
 }
 
@@ -169,18 +162,10 @@ const fn local(
     Spec { name, arguments, summary, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
 }
 
-const fn refused(name: &'static str) -> Spec {
-    let (arguments, summary) = ("", "Refused: it is a read-modify-write");
-    Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
-}
-
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
-    refused("APPEND"),
     local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
     local("AUTH", "[username] password", "Authenticates the connection", -2, hello::auth),
-    refused("BITFIELD"),
-    refused("BITOP"),
     Spec {
         name: "CL",
         arguments: "[level [command [argument ...]]]",
@@ -212,20 +197,37 @@ const SPECS: &[Spec] = &[
         -2,
         config::config,
     ),
-    refused("COPY"),
     local("DBSIZE", "", "Counts the values this node holds", 1, server::dbsize),
-    refused("DECR"),
-    refused("DECRBY"),
     write("DEL", "key [key ...]", "Deletes keys, at QUORUM unless a level is chosen", -2, ALL, key::delete),
     local("ECHO", "message", "Answers the message", 2, connection::echo),
     read("EXISTS", "key [key ...]", "Counts the keys that exist", -2, ALL, key::exists),
-    write("EXPIRE", "key seconds", "Lets a key expire after a time", -3, FIRST, key::expire),
-    write("EXPIREAT", "key unix-time-seconds", "Lets a key expire at an instant", -3, FIRST, key::expire_at),
+    write(
+        "EXPIRE",
+        "key seconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::expire,
+    ),
+    write(
+        "EXPIREAT",
+        "key unix-time-seconds [NX | XX | GT | LT]",
+        "Lets a key expire at an instant",
+        -3,
+        FIRST,
+        key::expire_at,
+    ),
     read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
     read("GET", "key", "Reads a value", 2, FIRST, string::get),
-    refused("GETDEL"),
-    refused("GETEX"),
-    refused("GETSET"),
+    write(
+        "GETEX",
+        "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+        "Reads a value, and then changes when it expires",
+        -2,
+        FIRST,
+        string::getex,
+    ),
+    read("GETRANGE", "key start end", "Reads a part of a value", 4, FIRST, string::getrange),
     local(
         "HELLO",
         "[protover [AUTH username password] [SETNAME clientname]]",
@@ -233,18 +235,21 @@ const SPECS: &[Spec] = &[
         -1,
         hello::hello,
     ),
-    refused("INCR"),
-    refused("INCRBY"),
-    refused("INCRBYFLOAT"),
     local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
     read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
     write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
-    refused("MSETNX"),
     write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
-    write("PEXPIRE", "key milliseconds", "Lets a key expire after a time", -3, FIRST, key::pexpire),
+    write(
+        "PEXPIRE",
+        "key milliseconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::pexpire,
+    ),
     write(
         "PEXPIREAT",
-        "key unix-time-milliseconds",
+        "key unix-time-milliseconds [NX | XX | GT | LT]",
         "Lets a key expire at an instant",
         -3,
         FIRST,
@@ -264,8 +269,6 @@ const SPECS: &[Spec] = &[
     local("QUIT", "", "Closes the connection", -1, connection::quit),
     local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
-    refused("RENAME"),
-    refused("RENAMENX"),
     local("RESET", "", "Makes the connection as it began", 1, connection::reset),
     local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
     write(
@@ -276,10 +279,7 @@ const SPECS: &[Spec] = &[
         FIRST,
         string::set,
     ),
-    refused("SETBIT"),
     write("SETEX", "key seconds value", "Stores a value that expires after a time", 4, FIRST, string::setex),
-    refused("SETNX"),
-    refused("SETRANGE"),
     Spec {
         name: "SHOAL.EXPLAIN",
         arguments: "key",
@@ -297,6 +297,7 @@ const SPECS: &[Spec] = &[
         consistency::outcome,
     ),
     read("STRLEN", "key", "Tells the length of a value", 2, FIRST, string::strlen),
+    read("SUBSTR", "key start end", "Reads a part of a value, as GETRANGE does", 4, FIRST, string::getrange),
     local("TIME", "", "Tells the node's clock", 1, server::time),
     read(
         "TOUCH",
@@ -328,7 +329,9 @@ static NAMES: [u128; SPECS.len()] = {
 
 /// The command `request` names.
 fn find(request: &Request) -> Result<&'static Spec, CommandError> {
-    let spec = lookup(request.argument(0)).ok_or_else(|| CommandError::unknown(request))?;
+    let name = request.argument(0);
+    let unknown = || refused::reason(name).unwrap_or_else(|| CommandError::unknown(request));
+    let spec = lookup(name).ok_or_else(unknown)?;
     if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
 }
 

@@ -94,26 +94,56 @@ fn unknown_commands_are_told_as_redis_does() {
 }
 
 #[test]
-fn commands_that_need_consensus_say_so_whatever_their_arguments() {
+fn commands_that_are_not_offered_say_why_whatever_their_arguments() {
+    let mut names = std::collections::BTreeSet::new();
+    for family in &refused::FAMILIES {
+        for name in family.names {
+            assert!(names.insert(*name), "{name} is in two families");
+            assert_eq!(lookup(name.as_bytes()).map(|spec| spec.name), None, "{name} is offered");
+            let text = format!("ERR '{name}' {}", family.reason);
+            for line in [(*name).to_owned(), name.to_lowercase(), format!("CL ONE {name} a b c")] {
+                assert_eq!(refusal(&line), text);
+            }
+        }
+    }
     let text = |what| {
         format!(
             "ERR '{what}' is a read-modify-write, which needs consensus per key; this store does not offer it"
         )
     };
-    for spec in SPECS.iter().filter(|spec| !spec.is_offered()) {
-        assert_eq!(refusal(spec.name), text(spec.name));
-        assert_eq!(refusal(&format!("CL ONE {} a b c", spec.name)), text(spec.name));
-    }
     for (line, what) in [
         ("INCR k", "INCR"),
         ("SET k v NX", "SET NX"),
         ("SET k v EX 5 xx", "SET XX"),
         ("SET k v GET", "SET GET"),
-        ("EXPIRE k 5 gt", "EXPIRE NX|XX|GT|LT"),
-        ("PEXPIREAT k 5 NX", "PEXPIREAT NX|XX|GT|LT"),
     ] {
         assert_eq!(refusal(line), text(what));
     }
+    assert_eq!(refusal("LPUSH k v"), "ERR 'LPUSH' works on lists; this store keeps strings only");
+}
+
+/// `docs/RESP.md` has a row for every command that is offered, under its arguments, and for every one that is not.
+#[test]
+fn the_reference_has_every_command() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/RESP.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let commands = text.split_once("\n## Commands\n").unwrap().1.split_once("\n## ").unwrap().0;
+    let rows: Vec<&str> = commands.lines().filter(|line| line.starts_with("| `")).collect();
+    let offered = SPECS.iter().map(|spec| {
+        let line = [spec.name, spec.arguments].join(" ");
+        format!("| `{}` | {}", line.trim_end().replace('|', "\\|"), spec.summary)
+    });
+    let refused = refused::FAMILIES.iter().map(|family| {
+        let names: Vec<String> = family.names.iter().map(|name| format!("`{name}`")).collect();
+        format!("| {} | {} | {} |", family.title, names.join(" "), family.reason)
+    });
+    for row in offered.clone() {
+        assert_eq!(rows.iter().filter(|line| line.starts_with(&row)).count(), 1, "{row}");
+    }
+    for row in refused {
+        assert!(text.lines().any(|line| line == row), "{row}");
+    }
+    assert_eq!(rows.len(), offered.count(), "a command that is not offered has a row");
 }
 
 #[test]
@@ -164,6 +194,59 @@ fn expiries_are_read_strictly() {
 }
 
 #[test]
+fn an_expiry_can_depend_on_the_one_it_replaces() {
+    let after = Expiry::After(Duration::from_secs(5));
+    for (line, exists, later, expiry) in [
+        ("EXPIRE k 5 NX", Some(false), None, after),
+        ("EXPIRE k 5 xx", Some(true), None, after),
+        ("EXPIRE k 5 GT", None, Some(true), after),
+        ("EXPIRE k 5 LT XX", Some(true), Some(false), after),
+        ("PEXPIRE k 5000 GT GT", None, Some(true), after),
+        ("EXPIRE k -1 LT", None, Some(false), Expiry::At(NOW)),
+        ("PEXPIREAT k 1 LT", None, Some(false), Expiry::At(NOW)),
+        ("EXPIREAT k 1700000001 LT", None, Some(false), Expiry::At(UnixMillis(1_700_000_001_000))),
+    ] {
+        let condition = crate::coordinator::ExpiryCondition { exists, later };
+        assert_eq!(
+            plan(line),
+            Plan::one(Command::ExpireIf(key("k"), expiry, condition), Shape::Existed),
+            "{line}"
+        );
+    }
+    for (line, error) in [
+        ("EXPIRE k 5 NX GT", "ERR NX and XX, GT or LT options at the same time are not compatible"),
+        ("EXPIRE k 5 XX NX", "ERR NX and XX, GT or LT options at the same time are not compatible"),
+        ("EXPIRE k 5 GT LT", "ERR GT and LT options at the same time are not compatible"),
+        ("EXPIRE k 5 GT NOW", "ERR Unsupported option NOW"),
+    ] {
+        assert_eq!(refusal(line), error, "{line}");
+    }
+}
+
+#[test]
+fn a_read_can_change_the_expiry_of_what_it_reads() {
+    assert_eq!(plan("GETEX k"), Plan::one(Command::Get(key("k")), Shape::Value));
+    for (line, expiry) in [
+        ("GETEX k EX 5", Expiry::After(Duration::from_secs(5))),
+        ("GETEX k px 5", Expiry::After(Duration::from_millis(5))),
+        ("GETEX k EXAT 1", Expiry::At(UnixMillis(1_000))),
+        ("GETEX k PXAT 1700000000001", Expiry::At(UnixMillis(1_700_000_000_001))),
+        ("GETEX k PERSIST", Expiry::Never),
+    ] {
+        assert_eq!(plan(line), Plan::one(Command::GetAndExpire(key("k"), expiry), Shape::Value), "{line}");
+    }
+    for (line, error) in [
+        ("GETEX k EX", "ERR syntax error"),
+        ("GETEX k PERSIST EX 5", "ERR syntax error"),
+        ("GETEX k KEEPTTL", "ERR syntax error"),
+        ("GETEX k EX x", "ERR value is not an integer or out of range"),
+        ("GETEX k EX 0", "ERR invalid expire time in 'getex' command"),
+    ] {
+        assert_eq!(refusal(line), error, "{line}");
+    }
+}
+
+#[test]
 fn to_expire_a_key_now_or_earlier_is_to_delete_it() {
     let delete = Plan::one(Command::Delete(key("k")), Shape::Existed);
     for line in [
@@ -196,6 +279,8 @@ fn reads_differ_only_in_what_they_tell() {
         ("TYPE k", Shape::Type),
         ("EXISTS k", Shape::Existed),
         ("TOUCH k", Shape::Existed),
+        ("GETRANGE k 0 -1", Shape::Range { start: 0, end: -1 }),
+        ("SUBSTR k -2 5", Shape::Range { start: -2, end: 5 }),
         ("TTL k", Shape::Expiry(ExpiryUnit::Seconds)),
         ("PTTL k", Shape::Expiry(ExpiryUnit::Millis)),
         ("EXPIRETIME k", Shape::Expiry(ExpiryUnit::UnixSeconds)),

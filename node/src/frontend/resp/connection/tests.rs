@@ -357,6 +357,20 @@ async fn settings_that_are_live_change_and_counters_begin_anew() {
 }
 
 #[tokio::test]
+async fn commands_are_found_by_pattern_and_say_what_becomes_of_keys() {
+    let mut client = client();
+    client.ask("COMMAND LIST FILTERBY PATTERN GETR*", "*1\r\n$8\r\ngetrange\r\n").await;
+    client.ask("COMMAND LIST FILTERBY MODULE json", "*0\r\n").await;
+    client.ask("COMMAND LIST FILTERBY COLOUR red", "-ERR syntax error\r\n").await;
+    client.send(b"COMMAND LIST FILTERBY ACLCAT write\r\n").await;
+    client.expect("*").await;
+    let mut other = self::client();
+    other.ask("COMMAND GETKEYSANDFLAGS GET k", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RO\r\n+access\r\n").await;
+    other.ask("COMMAND GETKEYSANDFLAGS DEL k", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RM\r\n+delete\r\n").await;
+    other.ask("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command\r\n").await;
+}
+
+#[tokio::test]
 async fn commands_describe_themselves() {
     let get = "*10 $3 get :2 *2 +readonly +fast :1 :1 :1 *2 +@read +@fast *0 *1 *6 $5 flags *2 +RO +access \
          $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
