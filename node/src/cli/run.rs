@@ -27,6 +27,23 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is asked whether the nodes are ready.
 const READY_POLL: Duration = Duration::from_millis(10);
 
+/// Files a node needs beside the connections of its clients.
+const OTHER_FILES: u64 = 256;
+
+/// Raises the limit on open files to what the nodes' clients may need, as far as the system allows.
+pub(crate) fn allow_open_files(clients: u64) {
+    let wanted = clients.saturating_add(OTHER_FILES);
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(allowed) if allowed < wanted => warn!(
+            allowed,
+            wanted,
+            "the system allows fewer open files than max_clients needs: raise it (ulimit -n), or lower max_clients"
+        ),
+        Ok(_) => {}
+        Err(error) => warn!(%error, "cannot raise the limit on open files"),
+    }
+}
+
 /// Changes the level of the log.
 pub(crate) type SetLogLevel = Box<dyn Fn(&str)>;
 

@@ -19,6 +19,7 @@ impl Serve {
         let environment = settings::environment();
         let setup = settings::load(&self.flags, &environment)?;
         let set_log_level = run::start_logs(setup.log.filter());
+        run::allow_open_files(setup.node.clients.max_clients as u64);
         for variable in settings::unknown_variables(&environment) {
             warn!(variable, "this variable is no setting and was not used");
         }

@@ -10,6 +10,7 @@ mod child;
 mod client_tags;
 mod cluster;
 mod command_line;
+mod crowd;
 mod doors;
 mod explain;
 mod grpc;
