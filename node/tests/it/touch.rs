@@ -27,6 +27,7 @@ async fn an_expiry_is_changed_under_conditions_by_any_node() {
         ("EXPIRE k 300 GT XX", 1, 300),
         ("PEXPIRE k 200000 LT", 1, 200),
         ("PERSIST k", 1, -1),
+        ("PERSIST k", 0, -1),
         ("EXPIRE k 70 LT", 1, 70),
         ("EXPIRE k -1 GT", 0, 70),
         ("EXPIRE k -1 LT", 1, -2),

@@ -84,9 +84,11 @@ pub(super) fn pexpire_at(request: &Request, now: UnixMillis) -> Result<Plan, Com
     expire_at_instant(request, Unit::Millis, now, "PEXPIREAT")
 }
 
-/// `PERSIST key`: answers 1 for a key that exists, whether it had an expiry or not.
+/// `PERSIST key`
 pub(super) fn persist(request: &Request, _: UnixMillis) -> Result<Plan, CommandError> {
-    Ok(Plan::one(Command::Expire(Key::new(request.shared(1))?, Expiry::Never), Shape::Existed))
+    let expires = ExpiryCondition { exists: Some(true), later: None };
+    let key = Key::new(request.shared(1))?;
+    Ok(Plan::one(Command::ExpireIf(key, Expiry::Never, expires), Shape::Existed))
 }
 
 /// `SHOAL.EXPLAIN key`

@@ -202,6 +202,7 @@ fn an_expiry_can_depend_on_the_one_it_replaces() {
         ("EXPIRE k 5 GT", None, Some(true), after),
         ("EXPIRE k 5 LT XX", Some(true), Some(false), after),
         ("PEXPIRE k 5000 GT GT", None, Some(true), after),
+        ("PERSIST k", Some(true), None, Expiry::Never),
         ("EXPIRE k -1 LT", None, Some(false), Expiry::At(NOW)),
         ("PEXPIREAT k 1 LT", None, Some(false), Expiry::At(NOW)),
         ("EXPIREAT k 1700000001 LT", None, Some(false), Expiry::At(UnixMillis(1_700_000_001_000))),
@@ -265,7 +266,6 @@ fn to_expire_a_key_now_or_earlier_is_to_delete_it() {
         ("PEXPIRE k 7", Expiry::After(Duration::from_millis(7))),
         ("EXPIREAT k 1700000001", Expiry::At(UnixMillis(1_700_000_001_000))),
         ("PEXPIREAT k 1700000000001", Expiry::At(UnixMillis(1_700_000_000_001))),
-        ("PERSIST k", Expiry::Never),
     ] {
         assert_eq!(plan(line), Plan::one(Command::Expire(key("k"), expiry), Shape::Existed), "{line}");
     }
