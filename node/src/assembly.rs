@@ -2,10 +2,11 @@
 
 use crate::{
     admin::ClusterInfo,
+    auth::Auth,
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespCounters, RespDoor},
     },
@@ -16,10 +17,10 @@ use crate::{
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
-        LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
+        InboundLinks, LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
         handshake::Identity,
     },
-    ring::{LearnError, RingAgent, RingLedger, RingSettings},
+    ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
 use futures::future::join_all;
@@ -34,7 +35,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress have to be answered when the node stops.
@@ -95,6 +96,7 @@ pub struct Node;
 
 /// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
 pub struct RunningNode {
+    auth: Arc<Auth>,
     info: Arc<NodeFacts>,
     live: Arc<Live>,
     cluster: Arc<Cluster>,
@@ -120,6 +122,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
+        let auth = Arc::new(Auth::new(config.credentials.clone()));
         let identity = Identity {
             cluster: config.cluster.clone(),
             secret: config.secret.clone(),
@@ -129,10 +132,12 @@ impl Node {
 
         let live = Arc::new(Live::new(&config));
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
+        let clock = Arc::<HybridClock>::default();
         let ledger = Arc::new(RingLedger::new(
             state,
             env.state.clone(),
             cluster.clone(),
+            clock.clone(),
             config.seeds.clone(),
             config.vnodes,
         )?);
@@ -148,9 +153,10 @@ impl Node {
             cluster: cluster.clone(),
             store: store.clone(),
             vnodes: Arc::new(VnodeStates::new(config.vnodes)),
-            clock: Arc::new(HybridClock::default()),
+            clock,
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            swept: watch::Sender::new(0),
             reporter: OnceLock::new(),
             hints: hints.clone(),
         });
@@ -161,13 +167,16 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
+        let editor = RingEditor::new(ledger.clone(), cluster.clone(), peers.clone(), env.rng("ring edits"));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
+            Arc::new(editor),
             hints.clone(),
             metrics.clone(),
             CoordinatorConfig { live: live.clone(), read_patience: config.read_patience },
         ));
+        let inbound = Arc::<InboundLinks>::default();
         let resp_counters = Arc::new(RespCounters::default());
         let (http_connections, grpc_connections) =
             (Arc::<Connections>::default(), Arc::<Connections>::default());
@@ -179,6 +188,7 @@ impl Node {
             cluster: cluster.clone(),
             local: local.clone(),
             peers: peers.clone(),
+            inbound: inbound.clone(),
             hints: hints.clone(),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
@@ -200,18 +210,24 @@ impl Node {
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
             tokio::spawn(resize(local.clone(), live.clone(), shutdown.clone())),
+            tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let replica =
+            ReplicaService::new(identity, local.clone(), inbound, env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
-        let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
-        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, live.clone());
-        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
+        let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
+        let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
+        let backend = Arc::new(door(DoorName::Resp));
+        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, live.clone());
+        let rest =
+            Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
         let resp = Arc::new(resp);
         workers.push(tokio::spawn(resp.clone().sweep(shutdown.clone().cancelled_owned())));
         let doors = sockets.open(replica, (grpc, grpc_connections), resp, rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
+            auth,
             info,
             live,
             cluster,
@@ -238,6 +254,12 @@ impl RunningNode {
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         self.live.clone()
+    }
+
+    /// The credentials that clients are asked for, to be replaced when they change.
+    #[must_use]
+    pub fn auth(&self) -> Arc<Auth> {
+        self.auth.clone()
     }
 
     /// The node's coordinator, for callers in the same process.

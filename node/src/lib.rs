@@ -24,6 +24,7 @@
 //! let config = NodeConfig {
 //!     cluster: "example".into(),
 //!     secret: Some("sixteen bytes or more".into()),
+//!     credentials: Default::default(),
 //!     node_id: NodeId::new("alone")?,
 //!     seeds: vec![gossip.to_string()],
 //!     zone: "default".into(),
@@ -63,9 +64,13 @@
 
 pub mod admin;
 pub mod assembly;
+pub mod auth;
 pub mod config;
 pub mod coordinator;
 pub mod frontend;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hot_keys;
 mod info;
 pub mod limits;
@@ -77,7 +82,7 @@ pub mod rebuild;
 pub mod replica;
 pub mod ring;
 pub mod store;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod test_support;
 
 pub use assembly::{Node, NodeError, RunningNode};

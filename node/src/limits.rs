@@ -12,6 +12,12 @@ pub const PEER_BATCH_OPS: usize = 256;
 pub const PEER_BATCH_BYTES: usize = 256 * 1024;
 /// Payload beyond which a request travels on the bulk stream.
 pub const BULK_BYTES: usize = 64 * 1024;
+/// How long a peer may take to prove itself.
+pub const PEER_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Peer streams that have still to prove themselves at the same time; further ones are refused and tried again.
+pub const UNPROVEN_PEERS: usize = 256;
+/// Bytes on one of them; a handshake takes less than a thousand.
+pub const UNPROVEN_PEER_BYTES: usize = 16 * 1024;
 /// The largest gRPC message: one value of the largest size, its key, and room for the envelope.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
@@ -84,6 +90,19 @@ pub const RESP_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 /// Commands of one connection that run at the same time.
 pub const RESP_BATCH: usize = 1_024;
 
+/// Arguments of one RESP command of a client that has still to authenticate.
+pub const UNPROVEN_ARGUMENTS: usize = 10;
+/// Bytes of one of them.
+pub const UNPROVEN_ARGUMENT_BYTES: usize = 16 * 1024;
+/// Bytes read from such a client and not yet understood.
+pub const UNPROVEN_INPUT_BYTES: usize = 1024 * 1024;
+/// How long a RESP client may take to authenticate.
+pub const UNPROVEN_PATIENCE: Duration = Duration::from_secs(10);
+/// Wrong passwords on one RESP connection before it is closed.
+pub const WRONG_PASSWORDS: u32 = 10;
+/// How long a client waits to be told that its password is wrong. Nobody else does.
+pub const WRONG_PASSWORD_PAUSE: Duration = Duration::from_millis(250);
+
 /// HTTP connections served at once; further ones are told so and closed.
 pub const HTTP_CLIENTS: usize = 4_096;
 /// Bytes of the head of one HTTP request. Its target may take 65,534 of them, which is what the HTTP library can hold.
@@ -96,6 +115,10 @@ pub const HTTP_BODY_PATIENCE: Duration = Duration::from_secs(60);
 pub const HTTP_STALL: Duration = Duration::from_secs(60);
 /// Bytes of a JSON body: every byte of the largest value may be escaped as six.
 pub const HTTP_JSON_BYTES: usize = 6 * shoal_proto::types::MAX_VALUE_BYTES + 1024;
+/// Bytes of a JSON body that lists keys.
+pub const HTTP_KEYS_JSON_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a JSON body that has neither keys nor values.
+pub const HTTP_SMALL_JSON_BYTES: usize = 1024;
 /// Bytes of bodies, of requests and of answers in JSON, held for all HTTP connections together.
 pub const HTTP_BUFFER_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a hot key that the answer about the whole cluster shows.
@@ -117,6 +140,32 @@ pub const HINT_MEMORY_DIVISOR: u64 = 10;
 pub const HINTS_IN_FLIGHT: usize = 8;
 /// How long a hint is worth keeping.
 pub const HINT_WINDOW: Duration = Duration::from_secs(600);
+
+/// Bytes, and entries, of one page that is looked through for what was flushed, before a pause.
+pub const FLUSH_PAGE_BYTES: usize = 256 * 1024;
+/// Entries that are looked through for what was flushed before a pause.
+pub const FLUSH_PAGE_ENTRIES: usize = 2_048;
+/// How long a flush may take unless it says otherwise: every member writes to its disk three times.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+/// Flushes that one node coordinates at once.
+pub const FLUSHES: usize = 16;
+
+/// Keys in one page of a scan, whatever was asked for.
+pub const SCAN_KEYS: u32 = 1_000;
+/// Bytes of keys after which a page of a scan ends.
+pub const SCAN_PAGE_BYTES: usize = 256 * 1024;
+/// Entries that are looked at for one page of a scan.
+pub const SCAN_PAGE_ENTRIES: usize = 4_096;
+/// To look at a vnode costs as much as to look at so many entries, however few it has.
+pub const SCAN_VNODE_ENTRIES: usize = 32;
+/// Bytes of entries that are looked at in one step.
+pub const SCAN_STEP_BYTES: usize = 16 * 1024;
+/// Bytes of a pattern that keys are held against.
+pub const SCAN_PATTERN_BYTES: usize = 1_024;
+/// Neighbouring vnodes that one page of a scan is about.
+pub const SCAN_VNODES: usize = 128;
+/// Pages that one call of a scan asks for until it has as many keys as it wants.
+pub const SCAN_PAGES: usize = 8;
 
 /// Bytes in one page of a rebuild.
 pub const REBUILD_PAGE_BYTES: u32 = 1024 * 1024;
@@ -149,6 +198,10 @@ const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () =
     assert!(BATCH_KEYS * 128 + BATCH_VALUE_BYTES < MAX_MESSAGE_BYTES, "an outcome takes less than 128 bytes");
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(
+    SCAN_PAGE_BYTES + SCAN_STEP_BYTES + shoal_proto::types::MAX_KEY_BYTES < MAX_MESSAGE_BYTES / 4,
+    "clients decode 4 MiB"
+);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
 const _: () = assert!(
@@ -156,6 +209,8 @@ const _: () = assert!(
     "the header and the end of a value take less than 32 bytes"
 );
 const _: () = assert!(MIN_MEMORY_BYTES >= 2 * shoal_proto::types::MAX_VALUE_BYTES as u64);
+const _: () = assert!(UNPROVEN_ARGUMENTS * (UNPROVEN_ARGUMENT_BYTES + 32) < UNPROVEN_INPUT_BYTES);
+const _: () = assert!(RESP_INLINE_BYTES < UNPROVEN_INPUT_BYTES);
 const _: () =
     assert!(HOT_KEYS_REPORTED <= HOT_KEYS && HOT_KEYS_REPORTED * (HOT_KEY_BYTES + 32) < PEER_BATCH_BYTES);
 const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);

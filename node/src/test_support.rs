@@ -1,6 +1,7 @@
 //! Small clusters and plain answers for unit tests.
 
 use crate::{
+    auth::Credentials,
     config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
     coordinator::Outcome,
     live::Live,
@@ -99,6 +100,7 @@ pub(crate) fn live() -> Live {
         max_memory: 64 << 20,
         rebuild_patience: Duration::from_secs(60),
         on_loss: OnLoss::Reset,
+        credentials: Credentials::default(),
         clients: ClientGrants::default(),
         told: vec![("zone", "a".into()), ("log", "info".into())],
     })

@@ -105,7 +105,13 @@ impl Coordinator {
             )
         })?;
         let entry = Stamped::live(held.tag, touch, expires_at, value.clone());
-        let written = self.counted(levels.write, self.write(&key, &entry, levels.write, deadline).await)?;
+        let written = match self.write(&key, &entry, levels.write, deadline).await {
+            // What was read is gone.
+            Err(CoordinatorError::Flushed { .. }) => {
+                return Ok(Touched { value: None, changed: false, outcome: reply.outcome });
+            }
+            result => self.counted(levels.write, result)?,
+        };
         let outcome = self.written(entry.version(), written, levels.write, false);
         Ok(Touched { value: Some(value), changed: true, outcome })
     }

@@ -22,6 +22,8 @@ pub enum Ending {
     Failed,
     /// What the client sent could not be understood.
     Protocol,
+    /// The client did not authenticate in time, or was wrong too often.
+    Unproven,
     /// The client sent no command for longer than connections may be idle.
     Idle,
     /// The client took too long over one request.
@@ -40,10 +42,11 @@ pub enum Ending {
 
 impl Ending {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Left,
         Self::Failed,
         Self::Protocol,
+        Self::Unproven,
         Self::Idle,
         Self::SlowRequest,
         Self::SlowReader,
@@ -60,6 +63,7 @@ impl Ending {
             Self::Left => "left",
             Self::Failed => "failed",
             Self::Protocol => "protocol",
+            Self::Unproven => "unproven",
             Self::Idle => "idle",
             Self::SlowRequest => "slow_request",
             Self::SlowReader => "slow_reader",

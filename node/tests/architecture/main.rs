@@ -27,9 +27,10 @@ const CRATES: &Edges = &[
 /// `replica` know each other: a replica hands votes to the ledger, the agent asks its peers.
 const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
-    ("shoal_node::config", &["limits"]),
-    ("shoal_node::coordinator", &["limits", "live", "metrics", "mutant", "replica"]),
-    ("shoal_node::frontend", &["admin", "coordinator", "limits", "live", "metrics"]),
+    ("shoal_node::auth", &[]),
+    ("shoal_node::config", &["auth", "limits"]),
+    ("shoal_node::coordinator", &["limits", "live", "metrics", "mutant", "replica", "ring"]),
+    ("shoal_node::frontend", &["admin", "auth", "coordinator", "limits", "live", "metrics"]),
     ("shoal_node::hot_keys", &[]),
     ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
     ("shoal_node::limits", &[]),
@@ -65,8 +66,12 @@ const PURE: &[&str] = &[
     "shoal_membership::gossip::schema",
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
+    "shoal_node::auth::credentials",
+    "shoal_node::auth::header",
     "shoal_node::coordinator::api",
+    "shoal_node::coordinator::cursor",
     "shoal_node::coordinator::explanation",
+    "shoal_node::coordinator::glob",
     "shoal_node::coordinator::plan",
     "shoal_node::coordinator::quorum",
     "shoal_node::coordinator::resolve",
@@ -145,6 +150,7 @@ const KEPT: &Edges = &[
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
     ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
+    ("schemars", &["shoal_node::frontend::http"]),
     (
         "shoal_proto::wire",
         &[
@@ -158,6 +164,7 @@ const KEPT: &Edges = &[
             "shoal_node::replica::handshake",
             "shoal_node::replica::link",
             "shoal_node::replica::server",
+            "shoal_proto::codec",
             "shoal_proto::convert",
         ],
     ),
@@ -167,6 +174,7 @@ const KEPT: &Edges = &[
     ("std::thread", &["shoal::cli::bench::feed", "shoal_sim::runner"]),
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &["shoal_membership::env::clock", "shoal_sim::journal"]),
+    ("subtle", &["shoal_node::auth::credentials"]),
     ("tokio_real", &["shoal_membership::gossip::runtime"]),
     (
         "tonic",

@@ -2,6 +2,8 @@
 #![cfg(not(madsim))]
 
 mod all_doors;
+mod auth;
+mod auth_commands;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
@@ -14,11 +16,15 @@ mod crowd;
 mod doors;
 mod explain;
 mod grpc;
+mod grpc_bad_input;
 mod hints;
 mod http;
+mod keyspace;
 mod live_settings;
 mod load;
 mod metrics;
+mod openapi;
+mod peer_bad_input;
 mod ports;
 mod processes;
 mod raw;
@@ -30,3 +36,4 @@ mod rest_client;
 mod smart_client;
 mod survey;
 mod touch;
+mod unproven_peers;

@@ -1,12 +1,14 @@
 use super::{
     Layers, LogFilter, Settings,
     fault::SettingsError,
-    rules::{self, Complaint},
+    rules::{self, Complaint, Given},
     secret,
     table::SETTINGS,
+    tokens,
     units::HostPort,
 };
 use shoal_membership::{Addresses, config::GossipConfig};
+use shoal_node::auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope};
 use shoal_node::config::{ClientGrants, ListenAddresses, NodeConfig};
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -31,13 +33,15 @@ impl Setup {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
         let settings = layers.settings()?;
-        let secret = secret::read(settings.secret_file.0.as_deref(), environment)?;
-        let mut complaints = rules::check(&settings, secret.is_some());
+        let secret = secret::CLUSTER.read(settings.secret_file.0.as_deref(), environment)?;
+        let credentials = credentials(&settings, environment)?;
+        let given = Given { secret: secret.is_some(), credentials: !credentials.is_empty() };
+        let mut complaints = rules::check(&settings, given);
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
             Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, advertise, node_id, told(layers)))
+                Ok(Self::from_parts(settings, secret, credentials, advertise, node_id, told(layers)))
             }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
@@ -51,9 +55,17 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
+    /// Whether clients from other machines are let in without proving anything.
+    pub(crate) fn is_open_to_strangers(&self) -> bool {
+        let ListenAddresses { resp, http, grpc, .. } = self.node.listen;
+        let is_reachable = |door: SocketAddr| !door.ip().is_loopback();
+        self.node.credentials.is_empty() && [resp, http, grpc].into_iter().any(is_reachable)
+    }
+
     fn from_parts(
         settings: Settings,
         secret: Option<String>,
+        credentials: Credentials,
         advertise: Addresses,
         node_id: NodeId,
         told: Vec<(&'static str, String)>,
@@ -70,6 +82,7 @@ impl Setup {
             node: NodeConfig {
                 cluster: settings.cluster.0.to_string(),
                 secret,
+                credentials,
                 node_id,
                 seeds,
                 zone: settings.zone.0.to_string(),
@@ -111,6 +124,16 @@ impl Setup {
 /// Every setting as it was written. None of them is itself a secret.
 fn told(layers: &Layers) -> Vec<(&'static str, String)> {
     SETTINGS.iter().map(|setting| (setting.name, layers.value(setting.name))).collect()
+}
+
+/// What clients may prove, from everywhere it is kept.
+fn credentials(
+    settings: &Settings,
+    environment: &BTreeMap<String, String>,
+) -> Result<Credentials, SettingsError> {
+    let password = secret::PASSWORD.read(settings.password_file.0.as_deref(), environment)?;
+    let default = |secret: String| Credential::new(DEFAULT_USER, Scope::Write, Digest::of(secret.as_bytes()));
+    tokens::read(password.map(default), settings.tokens_file.0.as_deref())
 }
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.

@@ -209,7 +209,7 @@ mod tests {
     const LIMIT: usize = 100 * UNIT;
 
     fn session(id: u64) -> Session {
-        Session::new(id, "client:1".into(), "node:1".into(), UnixMillis(1_000))
+        Session::new(id, "client:1".into(), "node:1".into(), UnixMillis(1_000), None)
     }
 
     fn holding(bytes: usize) -> Holding {

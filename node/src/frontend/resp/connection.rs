@@ -12,18 +12,24 @@ use super::{
     session::{Replies, Session},
     writer::Writer,
 };
-use crate::{limits, metrics::Ending};
+use crate::{
+    limits,
+    metrics::{Ending, Refused},
+};
 use bytes::BytesMut;
 use shoal_proto::types::UnixMillis;
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     io,
     mem::MaybeUninit,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
     task::{Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, WriteHalf};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, WriteHalf},
+    time::Instant,
+};
 
 /// Both ends of a connection, for `CLIENT LIST`.
 #[derive(Debug, Clone)]
@@ -58,7 +64,8 @@ where
         return writer.shutdown().await;
     };
     let Ends { peer, local } = ends;
-    let session = Session::new(place.number, peer.into(), local.into(), door.backend.now());
+    let identity = door.gate.anonymous();
+    let session = Session::new(place.number, peer.into(), local.into(), door.backend.now(), identity);
     let present = door.clients.enter(&session);
     let mut connection = Connection::new(&door, &present, session);
     let ended = connection.run(&mut reader, &mut writer, shutdown).await;
@@ -74,6 +81,14 @@ where
     ended.map(drop)
 }
 
+/// Until then; forever without an instant.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -81,6 +96,8 @@ enum Turn {
     Wait,
     /// Enough for now, but there is more to run.
     More,
+    /// The client was wrong about its password and is made to wait for the answer.
+    Rest,
     /// Nothing is left and nothing more will come.
     Over,
 }
@@ -103,6 +120,8 @@ struct Connection<'a> {
     patience: Patience,
     /// Nothing more is read; what was is still answered.
     stopping: Option<Ending>,
+    /// How often the client was wrong about its password.
+    wrong_passwords: u32,
 }
 
 impl<'a> Connection<'a> {
@@ -120,6 +139,7 @@ impl<'a> Connection<'a> {
             usual: 0,
             patience: Patience::new(),
             stopping: None,
+            wrong_passwords: 0,
         }
     }
 
@@ -132,8 +152,15 @@ impl<'a> Connection<'a> {
     ) -> io::Result<Ending> {
         let mut shutdown = pin!(shutdown);
         let mut let_go = pin!(self.present.ended());
+        let mut prove_by = None;
         loop {
-            let turn = self.turn();
+            let turn = match self.turn() {
+                Turn::Rest => {
+                    tokio::time::sleep(self.door.wrong_password_pause).await;
+                    Turn::More
+                }
+                turn => turn,
+            };
             if self.holding().unsent > self.door.live.output_limit() {
                 return Ok(Ending::OutputLimit);
             }
@@ -141,11 +168,23 @@ impl<'a> Connection<'a> {
                 writer.shutdown().await?;
                 return Ok(self.stopping.unwrap_or_default());
             }
-            let (stopping, stall) = (self.stopping.is_some(), self.door.stall);
-            let Self { input, output, written, pipeline, patience, .. } = &mut *self;
+            let Self { door, session, input, output, written, pipeline, stopping, patience, .. } = &mut *self;
+            let (stopping, idle) = (stopping.is_some(), pipeline.is_empty());
             let full = output.len() >= limits::RESP_CHUNK_BYTES;
-            let reading = !stopping && input.len() < limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES;
-            let waiting = patience.awaited() != Awaited::Nothing;
+            let (room, stall) = if session.identity.is_some() {
+                prove_by = None;
+                (limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES, door.stall)
+            } else {
+                prove_by = prove_by.or_else(|| Instant::now().checked_add(door.unproven_patience));
+                (limits::UNPROVEN_INPUT_BYTES, door.unproven_patience)
+            };
+            let reading = !stopping && input.len() < room;
+            let waiting = match patience.awaited() {
+                Awaited::Nothing => false,
+                // Who has still to authenticate is told when that took too long.
+                Awaited::Request => prove_by.is_none(),
+                Awaited::Reader => true,
+            };
             tokio::select! {
                 biased;
                 ending = &mut let_go => return Ok(ending),
@@ -161,6 +200,7 @@ impl<'a> Connection<'a> {
                     0 => self.stopping = Some(Ending::Left),
                     count => self.patience.moved(count),
                 },
+                () = until(prove_by), if !stopping && idle => self.is_late(),
                 // Made when first polled: a timer costs nothing while the client is quick.
                 () = patience.over(stall), if waiting => {
                     let is_reader = self.patience.awaited() == Awaited::Reader;
@@ -173,11 +213,16 @@ impl<'a> Connection<'a> {
     /// Runs what has been read until something must be waited for.
     fn turn(&mut self) -> Turn {
         let now = self.door.backend.now();
+        self.session.identity = self.door.gate.renewed(self.session.identity.take());
+        let wrong_passwords = self.wrong_passwords;
         let mut received = 0;
         if self.output.capacity() == 0 && !self.input.is_empty() {
             self.output.reserve(self.usual);
         }
         let turn = loop {
+            if self.wrong_passwords > wrong_passwords {
+                break Turn::Rest;
+            }
             if received == limits::RESP_BATCH {
                 break Turn::More;
             }
@@ -248,13 +293,16 @@ impl<'a> Connection<'a> {
         if self.session.closing {
             return None;
         }
+        self.parser.grant(self.session.identity.is_some());
         let parsed = self.parser.next(&mut self.input).transpose()?;
         self.session.begin();
         Some(match parsed {
-            Ok(Parsed::Request(request)) => match command::prepare(&mut self.session, request, now) {
-                Prepared::Plan(plan) => Prepared::Plan(Plan { mute: self.session.is_mute(), ..plan }),
-                prepared => prepared,
-            },
+            Ok(Parsed::Request(request)) => {
+                match command::prepare(self.door, &mut self.session, request, now) {
+                    Prepared::Plan(plan) => Prepared::Plan(Plan { mute: self.session.is_mute(), ..plan }),
+                    prepared => prepared,
+                }
+            }
             Ok(Parsed::TooLarge(too_large)) => Prepared::Refused(too_large.into()),
             Err(error) => Prepared::Refused(CommandError::Stream(error)),
         })
@@ -277,9 +325,12 @@ impl<'a> Connection<'a> {
         let mut ending = Ending::Left;
         if let Err(error) = result {
             context.writer.error(&error.text());
-            if error.ends_connection() {
+            self.wrong_passwords += u32::from(error == CommandError::WrongPassword);
+            let too_often = self.wrong_passwords >= limits::WRONG_PASSWORDS;
+            if error.ends_connection() || too_often {
+                let unproven = too_often || error == CommandError::Late;
+                ending = if unproven { Ending::Unproven } else { Ending::Protocol };
                 context.session.closing = true;
-                ending = Ending::Protocol;
             }
         }
         // `CLIENT REPLY ON` ends the silence, and is itself answered.
@@ -289,6 +340,12 @@ impl<'a> Connection<'a> {
         if self.session.closing {
             self.stopping.get_or_insert(ending);
         }
+    }
+
+    /// The client has not authenticated in time.
+    fn is_late(&mut self) {
+        self.door.gate.count(Refused::Late);
+        self.answer(Prepared::Refused(CommandError::Late));
     }
 
     /// Takes an answer that was waited for.
@@ -337,5 +394,7 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) ->
     .await
 }
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod tests;

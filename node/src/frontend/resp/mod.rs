@@ -17,7 +17,8 @@ mod clients;
 mod command;
 mod connection;
 mod explanation;
-mod glob;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod inline;
 mod outcome;
 mod parser;
@@ -34,7 +35,7 @@ pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
 
-use super::{Command, Door, Reply};
+use super::{Command, Door, Gate, Reply};
 use crate::{
     admin::ClusterInfo,
     coordinator::{CoordinatorError, RequestOptions},
@@ -120,6 +121,7 @@ impl Backend for Door {
 /// What all connections of the RESP door share.
 pub struct RespDoor {
     backend: Arc<dyn Backend>,
+    gate: Gate,
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
     live: Arc<Live>,
@@ -128,6 +130,10 @@ pub struct RespDoor {
     reset: Mutex<SinceReset>,
     /// [`limits::RESP_STALL`], or less in a test.
     stall: Duration,
+    /// [`limits::UNPROVEN_PATIENCE`], or less in a test.
+    unproven_patience: Duration,
+    /// [`limits::WRONG_PASSWORD_PAUSE`], or less in a test.
+    wrong_password_pause: Duration,
 }
 
 /// What the RESP door counts.
@@ -147,22 +153,27 @@ impl RespCounters {
 }
 
 impl RespDoor {
-    /// A door before `backend`. `counters` are shared with whoever reports them, `live` with whoever changes it.
+    /// A door before `backend` for whom `gate` lets in. `counters` are shared with whoever reports them, `live` with
+    /// whoever changes it.
     #[must_use]
     pub fn new(
         backend: Arc<dyn Backend>,
+        gate: Gate,
         info: Arc<dyn ClusterInfo>,
         counters: Arc<RespCounters>,
         live: Arc<Live>,
     ) -> Self {
         Self {
             backend,
+            gate,
             info,
             counters,
             live,
             clients: Clients::default(),
             reset: Mutex::default(),
             stall: limits::RESP_STALL,
+            unproven_patience: limits::UNPROVEN_PATIENCE,
+            wrong_password_pause: limits::WRONG_PASSWORD_PAUSE,
         }
     }
 
@@ -199,5 +210,5 @@ impl RespDoor {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;

@@ -29,6 +29,8 @@ pub(super) struct Pipeline<'a> {
     running: FuturesOrdered<BoxFuture<'a, (Answer, Share)>>,
     /// Keys that had to be waited for since the pipeline was last empty; true where one is written.
     keys: BTreeMap<Key, bool>,
+    /// Something about all keys is under way.
+    about_all: bool,
     /// Commands started since then.
     admitted: usize,
     /// Bytes of their keys and values that were to be waited for.
@@ -43,6 +45,7 @@ impl<'a> Pipeline<'a> {
             tally: door.backend.tally(),
             running: FuturesOrdered::new(),
             keys: BTreeMap::new(),
+            about_all: false,
             admitted: 0,
             bytes: 0,
             budget: Arc::default(),
@@ -64,13 +67,16 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Whether `plan` may start now: there is room, and it neither writes a key under way nor reads one being written.
+    /// What is about all keys starts, and is, alone.
     pub(super) fn admits(&self, plan: &Plan) -> bool {
         let commands = plan.commands();
-        let conflicts = |command: &Command| {
-            self.keys.get(command.key()).is_some_and(|written| *written || !command.is_read())
+        let conflicts = |command: &Command| match command.key() {
+            Some(key) => self.keys.get(key).is_some_and(|written| *written || !command.is_read()),
+            None => true,
         };
         self.is_empty()
-            || (self.admitted + commands.len() <= limits::RESP_BATCH
+            || (!self.about_all
+                && self.admitted + commands.len() <= limits::RESP_BATCH
                 && self.bytes < limits::RESP_REQUEST_BYTES
                 && !commands.iter().any(conflicts))
     }
@@ -97,16 +103,11 @@ impl<'a> Pipeline<'a> {
         let (answer, _share) = self.running.next().await?;
         if self.is_empty() {
             self.keys.clear();
+            self.about_all = false;
             self.admitted = 0;
             self.bytes = 0;
         }
         Some(answer)
-    }
-
-    /// Notes a command that is to be waited for.
-    fn note(&mut self, command: &Command) {
-        self.bytes += command.payload_bytes();
-        self.keys.insert(command.key().clone(), !command.is_read());
     }
 
     fn start_one(
@@ -134,6 +135,15 @@ impl<'a> Pipeline<'a> {
                 self.running.push_back(done.boxed());
                 None
             }
+        }
+    }
+
+    /// Remembers what a command under way is about.
+    fn note(&mut self, command: &Command) {
+        self.bytes += command.payload_bytes();
+        match command.key() {
+            Some(key) => drop(self.keys.insert(key.clone(), !command.is_read())),
+            None => self.about_all = true,
         }
     }
 

@@ -1,4 +1,5 @@
 use super::writer::Protocol;
+use crate::auth::Identity;
 use bytes::Bytes;
 use shoal_proto::types::{Consistency, UnixMillis};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(super) struct Session {
     pub(super) command: &'static str,
     /// When it connected.
     pub(super) since: UnixMillis,
+    /// Who the client is; `None` until it has proven that.
+    pub(super) identity: Option<Identity>,
     /// How replies are encoded.
     pub(super) protocol: Protocol,
     /// The level of commands that name none; `None` leaves it to the node.
@@ -53,13 +56,20 @@ pub(super) enum Replies {
 }
 
 impl Session {
-    pub(super) fn new(id: u64, peer: Arc<str>, local: Arc<str>, since: UnixMillis) -> Self {
+    pub(super) fn new(
+        id: u64,
+        peer: Arc<str>,
+        local: Arc<str>,
+        since: UnixMillis,
+        identity: Option<Identity>,
+    ) -> Self {
         Self {
             id,
             peer,
             local,
             command: "",
             since,
+            identity,
             protocol: Protocol::default(),
             consistency: None,
             with_outcome: false,
@@ -73,7 +83,7 @@ impl Session {
         }
     }
 
-    /// Forgets everything agreed on; the library's name stays, as in Redis.
+    /// Forgets everything agreed on; the library's name stays, as in Redis. Who the client is is not agreed on.
     pub(super) fn reset(&mut self) {
         self.protocol = Protocol::default();
         self.consistency = None;

@@ -1,7 +1,7 @@
 //! `CONFIG`: what the node was told, and what of it can be told anew.
 
 use super::{Context, error::CommandError, is};
-use crate::frontend::resp::{glob, request::Request};
+use crate::{coordinator::Glob, frontend::resp::request::Request};
 
 const HELP: &[&str] = &[
     "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -20,11 +20,11 @@ pub(super) fn config(context: &mut Context<'_>, request: &Request) -> Result<(),
     let writer = &mut context.writer;
     match (request.argument(1), request.len()) {
         (sub, 3..) if is(sub, "GET") => {
-            let patterns: Vec<Vec<u8>> =
-                request.arguments().skip(2).map(<[u8]>::to_ascii_lowercase).collect();
+            let patterns =
+                request.arguments().skip(2).map(|pattern| Glob::new(&pattern.to_ascii_lowercase()));
+            let patterns: Vec<Glob> = patterns.collect();
             let mut settings = context.door.live.all();
-            settings
-                .retain(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes())));
+            settings.retain(|(name, _)| patterns.iter().any(|pattern| pattern.is_match(name.as_bytes())));
             writer.map(settings.len());
             for (name, value) in settings {
                 writer.bulk(name.as_bytes());

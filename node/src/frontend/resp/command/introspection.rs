@@ -1,7 +1,10 @@
 //! `COMMAND`: the table of commands, as clients and people read it.
 
 use super::{Context, Handler, Keys, SPECS, Spec, error::CommandError, is, lookup};
-use crate::frontend::resp::{glob, request::Request, writer::Writer};
+use crate::{
+    coordinator::Glob,
+    frontend::resp::{request::Request, writer::Writer},
+};
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -43,7 +46,7 @@ pub(super) fn command(context: &mut Context<'_>, request: &Request) -> Result<()
                     |spec, what| categories(spec).iter().any(|category| category.as_bytes()[1..] == *what)
                 }
                 by if is(by, "PATTERN") => {
-                    |spec, what| glob::matches(what, spec.name.to_ascii_lowercase().as_bytes())
+                    |spec, what| Glob::new(what).is_match(spec.name.to_ascii_lowercase().as_bytes())
                 }
                 _ => return Err(CommandError::Syntax),
             };

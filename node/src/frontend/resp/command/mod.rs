@@ -1,5 +1,6 @@
 //! Every command the door knows, and what becomes of a request.
 
+mod acl;
 mod client;
 mod cluster;
 mod config;
@@ -9,15 +10,18 @@ mod error;
 mod hello;
 mod introspection;
 mod key;
+mod keyspace;
 mod number;
+mod object;
 mod refused;
 mod server;
 mod string;
 
 pub(super) use error::CommandError;
+pub(super) use number::is_integer;
 
 use super::{RespDoor, plan::Plan, request::Request, session::Session, writer::Writer};
-use crate::coordinator::RequestOptions;
+use crate::{auth::Scope, coordinator::RequestOptions, metrics::Refused};
 use shoal_proto::types::UnixMillis;
 
 /// What is to be done about a request.
@@ -39,33 +43,38 @@ pub(super) struct Context<'a> {
 }
 
 /// Finds the command of `request` and checks its arguments.
-pub(super) fn prepare(session: &mut Session, request: Request, now: UnixMillis) -> Prepared {
-    try_prepare(session, request, now).unwrap_or_else(Prepared::Refused)
+pub(super) fn prepare(door: &RespDoor, session: &mut Session, request: Request, now: UnixMillis) -> Prepared {
+    try_prepare(door, session, request, now).unwrap_or_else(Prepared::Refused)
 }
 
 fn try_prepare(
+    door: &RespDoor,
     session: &mut Session,
     mut request: Request,
     now: UnixMillis,
 ) -> Result<Prepared, CommandError> {
     let options = RequestOptions { consistency: session.consistency, timeout: None, tag: None };
-    let spec = find(&request)?;
+    let spec = permitted(door, session, &request)?;
     session.command = spec.name;
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
         Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
+        Handler::Either(plan, handler) => Ok(match plan(&request)? {
+            Some(plan) => Prepared::Plan(Plan { options, ..plan }),
+            None => Prepared::Local(handler, request),
+        }),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
         Handler::Level => {
             let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
             request.skip(2);
-            let spec = find(&request)?;
+            let spec = permitted(door, session, &request)?;
             match spec.handler {
                 Handler::Data(plan) => {
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
-                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                Handler::Local(_) | Handler::Either(..) | Handler::Levelless(_) | Handler::Level => {
                     Err(CommandError::NoLevel(spec.name))
                 }
             }
@@ -105,6 +114,8 @@ enum Handler {
     Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
+    /// One or the other, depending on the subcommand.
+    Either(fn(&Request) -> Result<Option<Plan>, CommandError>, Answer),
     /// `CL`: answered by the connection, or a level before another command.
     Level,
 }
@@ -114,10 +125,21 @@ impl Spec {
         let (arguments, least) = (arguments as u64, self.arity.unsigned_abs());
         if self.arity < 0 { arguments >= least } else { arguments == least }
     }
+
+    /// What a client must be allowed to do for it; `None` when it may still have to prove who it is.
+    fn scope(&self) -> Option<Scope> {
+        let is = |flag| self.flags.contains(&flag);
+        match (is("no_auth"), is("write")) {
+            (true, _) => None,
+            (false, true) => Some(Scope::Write),
+            (false, false) => Some(Scope::Read),
+        }
+    }
 }
 
 const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
 const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
 const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
 const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
@@ -126,6 +148,17 @@ const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
 /// Where its keys are, `COMMAND GETKEYS` tells.
 const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
+const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
+
+/// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
+const ADMIN: &[(&str, &str)] = &[
+    ("CLIENT", "KILL"),
+    ("CLIENT", "PAUSE"),
+    ("CLIENT", "UNPAUSE"),
+    ("CONFIG", "RESETSTAT"),
+    ("CONFIG", "REWRITE"),
+    ("CONFIG", "SET"),
+];
 
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
@@ -162,10 +195,38 @@ const fn local(
     Spec { name, arguments, summary, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
 }
 
+/// One that a client may give that has still to authenticate.
+const fn unproven(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    answer: Answer,
+) -> Spec {
+    Spec { flags: UNPROVEN, ..local(name, arguments, summary, arity, answer) }
+}
+
+const fn flush(name: &'static str, summary: &'static str) -> Spec {
+    let handler = Handler::Levelless(keyspace::flush);
+    Spec { name, arguments: "[ASYNC | SYNC]", summary, arity: -1, flags: WRITE, keys: NONE, handler }
+}
+
+const fn either(
+    name: &'static str,
+    summary: &'static str,
+    keys: Keys,
+    plan: fn(&Request) -> Result<Option<Plan>, CommandError>,
+    answer: Answer,
+) -> Spec {
+    let (arguments, handler) = ("subcommand [argument ...]", Handler::Either(plan, answer));
+    Spec { name, arguments, summary, arity: -2, flags: &["readonly"], keys, handler }
+}
+
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
+    local("ACL", "WHOAMI", "Tells which user the connection is", -2, acl::acl),
     local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
-    local("AUTH", "[username] password", "Authenticates the connection", -2, hello::auth),
+    unproven("AUTH", "[username] password", "Authenticates the connection", -2, acl::auth),
     Spec {
         name: "CL",
         arguments: "[level [command [argument ...]]]",
@@ -182,7 +243,7 @@ const SPECS: &[Spec] = &[
         -2,
         client::client,
     ),
-    local("CLUSTER", "subcommand [argument ...]", "Tells who owns which hash slots", -2, cluster::cluster),
+    either("CLUSTER", "Tells who owns which hash slots", NONE, cluster::plan, cluster::cluster),
     local(
         "COMMAND",
         "[subcommand [argument ...]]",
@@ -218,6 +279,8 @@ const SPECS: &[Spec] = &[
         key::expire_at,
     ),
     read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
+    flush("FLUSHALL", "Drops all keys of the whole cluster"),
+    flush("FLUSHDB", "Drops all keys of the whole cluster, which has one database"),
     read("GET", "key", "Reads a value", 2, FIRST, string::get),
     write(
         "GETEX",
@@ -228,7 +291,7 @@ const SPECS: &[Spec] = &[
         string::getex,
     ),
     read("GETRANGE", "key start end", "Reads a part of a value", 4, FIRST, string::getrange),
-    local(
+    unproven(
         "HELLO",
         "[protover [AUTH username password] [SETNAME clientname]]",
         "Greets, and chooses RESP2 or RESP3",
@@ -236,8 +299,10 @@ const SPECS: &[Spec] = &[
         hello::hello,
     ),
     local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
+    either("MEMORY", "Tells what a key is charged", SECOND, object::memory_plan, object::memory),
     read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
     write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
+    either("OBJECT", "Tells how a value is kept", SECOND, object::object_plan, object::object),
     write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
     write(
         "PEXPIRE",
@@ -266,10 +331,19 @@ const SPECS: &[Spec] = &[
         string::psetex,
     ),
     read("PTTL", "key", "Tells how long a key has to live, in milliseconds", 2, FIRST, key::pttl),
-    local("QUIT", "", "Closes the connection", -1, connection::quit),
+    unproven("QUIT", "", "Closes the connection", -1, connection::quit),
     local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
-    local("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    unproven("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    Spec {
+        name: "SCAN",
+        arguments: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        summary: "Walks over all keys of the whole cluster",
+        arity: -2,
+        flags: &["readonly"],
+        keys: NONE,
+        handler: Handler::Levelless(keyspace::scan),
+    },
     local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
     write(
         "SET",
@@ -333,6 +407,35 @@ fn find(request: &Request) -> Result<&'static Spec, CommandError> {
     let unknown = || refused::reason(name).unwrap_or_else(|| CommandError::unknown(request));
     let spec = lookup(name).ok_or_else(unknown)?;
     if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
+}
+
+/// The same, if the client may give it. Every request passes here, the one after `CL` as well.
+fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
+    let spec = match find(request) {
+        Err(CommandError::Refused { .. }) if session.identity.is_none() => {
+            door.gate.count(Refused::Missing);
+            return Err(CommandError::Unproven);
+        }
+        found => found?,
+    };
+    // Nothing is looked up for who may do everything.
+    if session.identity.as_ref().is_some_and(|identity| identity.scope() == Scope::Write) {
+        return Ok(spec);
+    }
+    let admin = ADMIN.iter().find(|(name, sub)| *name == spec.name && is(request.argument(1), sub));
+    let needed = if admin.is_some() { Some(Scope::Write) } else { spec.scope() };
+    let (why, error) = match (&session.identity, needed) {
+        (_, None) => return Ok(spec),
+        (Some(identity), Some(scope)) if identity.scope() >= scope => return Ok(spec),
+        (Some(identity), _) => {
+            let user = identity.name().to_owned();
+            let command = admin.map_or_else(|| spec.name.to_owned(), |(name, sub)| format!("{name}|{sub}"));
+            (Refused::Forbidden, CommandError::Forbidden { user, command })
+        }
+        (None, _) => (Refused::Missing, CommandError::Unproven),
+    };
+    door.gate.count(why);
+    Err(error)
 }
 
 /// The command of that name, in any case.

@@ -16,7 +16,7 @@ pub(super) struct Family {
 pub(super) const READ_MODIFY_WRITE: &str =
     "is a read-modify-write, which needs consensus per key; this store does not offer it";
 
-pub(super) const FAMILIES: [Family; 19] = [
+pub(super) const FAMILIES: [Family; 20] = [
     Family {
         title: "Read-modify-write",
         reason: READ_MODIFY_WRITE,
@@ -39,6 +39,11 @@ pub(super) const FAMILIES: [Family; 19] = [
             "SETNX",
             "SETRANGE",
         ],
+    },
+    Family {
+        title: "All keys at once",
+        reason: "is not offered: its one reply would hold every key of the cluster; use SCAN",
+        names: &["KEYS"],
     },
     Family {
         title: "Lists",

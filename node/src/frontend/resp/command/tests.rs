@@ -1,29 +1,38 @@
 use super::*;
 use crate::{
-    coordinator::Expiry,
+    auth::{Auth, Credential, Credentials, Digest, Identity, Scope},
+    coordinator::{Expiry, KeyFilter, ScanRequest},
     frontend::{
         Command,
         resp::{
             inline,
             parser::{Parsed, Parser},
             plan::{Commands, ExpiryUnit, Shape},
-            testing::value,
+            testing::{MapBackend, door, value},
         },
     },
 };
 use bytes::BytesMut;
 use shoal_proto::types::{Consistency, Key, MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+fn known(name: &str, scope: Scope) -> Credential {
+    Credential::new(name, scope, Digest::of(name.as_bytes()))
+}
+
+fn anybody() -> Option<Identity> {
+    Auth::default().anonymous()
+}
 
 fn request(line: &str) -> Request {
     inline::split(line.as_bytes()).unwrap().unwrap()
 }
 
 fn prepared(line: &str) -> Prepared {
-    let mut session = Session::new(1, "".into(), "".into(), NOW);
-    prepare(&mut session, request(line), NOW)
+    let mut session = Session::new(1, "".into(), "".into(), NOW, anybody());
+    prepare(&door(Arc::<MapBackend>::default()), &mut session, request(line), NOW)
 }
 
 fn plan(line: &str) -> Plan {
@@ -60,6 +69,68 @@ fn every_name_is_found_in_any_case_and_nothing_else_is() {
     for name in ["", "G", "GETT", "GET\0", "\0", "ABCDEFGHIJKLMNOPQRS", "INCRBYFLOATINCRBYFLOAT"] {
         assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
     }
+}
+
+#[test]
+fn no_command_is_reached_without_the_scope_its_flags_say() {
+    let door = door(Arc::<MapBackend>::default());
+    let auth =
+        Auth::new(Credentials::new(vec![known("probe", Scope::Read), known("app", Scope::Write)]).unwrap());
+    let (probe, app) = (auth.prove(None, b"probe"), auth.prove(None, b"app"));
+    assert!(probe.is_some() && app.is_some());
+    let refusal = |identity: &Option<Identity>, line: &str| {
+        let mut session = Session::new(1, "".into(), "".into(), NOW, identity.clone());
+        match prepare(&door, &mut session, request(line), NOW) {
+            Prepared::Refused(error) => Some(error.text()).filter(|text| text.starts_with("NO")),
+            Prepared::Plan(_) | Prepared::Local(..) => None,
+        }
+    };
+    let mut reached = 0;
+    for spec in SPECS {
+        let arguments = std::iter::repeat_n("1", spec.arity.unsigned_abs() as usize - 1);
+        let line = [spec.name].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+        let flagged = |flag| spec.flags.contains(&flag);
+        let noauth = (!flagged("no_auth")).then(|| "NOAUTH Authentication required.".to_owned());
+        let noperm = flagged("write").then(|| {
+            let name = spec.name.to_ascii_lowercase();
+            format!("NOPERM User probe has no permissions to run the '{name}' command")
+        });
+        assert_eq!(refusal(&None, &line), noauth, "{line}");
+        assert_eq!(refusal(&probe, &line), noperm, "{line}");
+        assert_eq!(refusal(&app, &line), None, "{line}");
+        // A level in front makes no difference, except that commands which take none may not be given at all.
+        let leveled = format!("CL ONE {line}");
+        assert_eq!(refusal(&None, &leveled), Some("NOAUTH Authentication required.".into()), "{leveled}");
+        assert_eq!(refusal(&probe, &leveled), noperm, "{leveled}");
+        // What a command does to the data is what its flags say.
+        if let Handler::Data(plan) | Handler::Levelless(plan) = spec.handler {
+            let Ok(plan) = plan(&request(&line), NOW) else { continue };
+            let Some(needed) = plan.commands().iter().map(Command::scope).max() else { continue };
+            // GETEX without options only reads.
+            let at_most = spec.name == "GETEX";
+            assert!(spec.scope() == Some(needed) || at_most && spec.scope() > Some(needed), "{line}");
+            reached += 1;
+        }
+    }
+    assert!(reached > 20, "only {reached} commands reach the data");
+    for name in refused::FAMILIES.iter().flat_map(|family| family.names) {
+        assert_eq!(refusal(&None, name), Some("NOAUTH Authentication required.".into()), "{name}");
+        assert_eq!(refusal(&probe, name), None, "{name}");
+    }
+    for (name, sub) in ADMIN {
+        let line = format!("{name} {sub} 1 1");
+        let command = format!("{name}|{sub}").to_ascii_lowercase();
+        let expected = format!("NOPERM User probe has no permissions to run the '{command}' command");
+        assert_eq!(refusal(&probe, &line), Some(expected));
+        assert_eq!(refusal(&None, &line), Some("NOAUTH Authentication required.".into()));
+        assert_eq!(refusal(&app, &line), None);
+    }
+}
+
+#[test]
+fn before_a_client_has_authenticated_it_may_say_what_redis_lets_it_say() {
+    let names: Vec<&str> = SPECS.iter().filter(|spec| spec.scope().is_none()).map(|spec| spec.name).collect();
+    assert_eq!(names, ["AUTH", "HELLO", "QUIT", "RESET"]);
 }
 
 #[test]
@@ -337,8 +408,9 @@ fn keys_and_values_over_their_limits_are_told_by_size() {
 
 #[test]
 fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
-    let mut session = Session::new(1, "".into(), "".into(), NOW);
-    let level = |session: &mut Session, line| match prepare(session, request(line), NOW) {
+    let door = door(Arc::<MapBackend>::default());
+    let mut session = Session::new(1, "".into(), "".into(), NOW, anybody());
+    let level = |session: &mut Session, line| match prepare(&door, session, request(line), NOW) {
         Prepared::Plan(plan) => plan.options.consistency,
         other => panic!("{line}: {other:?}"),
     };
@@ -354,4 +426,70 @@ fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
         refusal("CL MOST GET k"),
         "ERR unknown consistency level 'MOST': expected one of ONE, TWO, THREE, QUORUM, ALL"
     );
+}
+
+#[test]
+fn a_flush_waits_for_memory_unless_told_not_to() {
+    for (line, swept) in [("FLUSHALL", true), ("flushdb sync", true), ("FLUSHALL ASYNC", false)] {
+        assert_eq!(plan(line), Plan::one(Command::Flush { swept }, Shape::Stored), "{line}");
+    }
+    for line in ["FLUSHALL NOW", "FLUSHDB SYNC ASYNC"] {
+        assert_eq!(refusal(line), "ERR syntax error", "{line}");
+    }
+    assert_eq!(refusal("CL ALL FLUSHALL"), "ERR 'FLUSHALL' takes no consistency level");
+}
+
+#[test]
+fn a_scan_is_read_as_redis_reads_it() {
+    let scan =
+        |cursor, count, filter| Plan::one(Command::Scan(ScanRequest { cursor, count, filter }), Shape::Scan);
+    let glob = |pattern: &'static str| KeyFilter::Glob(pattern.into());
+    for (line, expected) in [
+        ("SCAN 0", scan(0, 10, KeyFilter::All)),
+        ("scan 17 match a* count 100", scan(17, 100, glob("a*"))),
+        ("SCAN 0 COUNT 99999999999", scan(0, u32::MAX, KeyFilter::All)),
+        ("SCAN 0 TYPE STRING MATCH *", scan(0, 10, glob("*"))),
+        ("SCAN 0 MATCH * TYPE hash", scan(0, 10, KeyFilter::Nothing)),
+    ] {
+        assert_eq!(plan(line), expected, "{line}");
+    }
+    for (line, error) in [
+        ("SCAN", "ERR wrong number of arguments for 'scan' command"),
+        ("SCAN -1", "ERR invalid cursor"),
+        ("SCAN +1", "ERR invalid cursor"),
+        ("SCAN 18446744073709551616", "ERR invalid cursor"),
+        ("SCAN 0 COUNT", "ERR syntax error"),
+        ("SCAN 0 COUNT 0", "ERR syntax error"),
+        ("SCAN 0 COUNT x", "ERR value is not an integer or out of range"),
+        ("SCAN 0 NOVALUES 1", "ERR syntax error"),
+    ] {
+        assert_eq!(refusal(line), error, "{line}");
+    }
+    assert!(refusal("KEYS *").ends_with("use SCAN"));
+}
+
+#[test]
+fn what_is_asked_of_one_key_names_it_and_the_rest_is_answered_here() {
+    let get = |shape| Plan::one(Command::Get(key("k")), shape);
+    assert_eq!(plan("OBJECT ENCODING k"), get(Shape::Encoding));
+    assert_eq!(plan("object refcount k"), get(Shape::References));
+    assert_eq!(plan("MEMORY USAGE k"), Plan::one(Command::Usage(key("k")), Shape::Usage));
+    assert_eq!(plan("MEMORY USAGE k SAMPLES 0"), Plan::one(Command::Usage(key("k")), Shape::Usage));
+    for (line, error) in [
+        ("OBJECT", "ERR wrong number of arguments for 'object' command"),
+        ("MEMORY USAGE k SAMPLES -1", "ERR syntax error"),
+        ("MEMORY USAGE k FOO 1", "ERR syntax error"),
+    ] {
+        assert_eq!(refusal(line), error, "{line}");
+    }
+    for line in
+        ["OBJECT HELP", "OBJECT IDLETIME k", "MEMORY DOCTOR", "CLUSTER SLOTS", "CLUSTER COUNTKEYSINSLOT"]
+    {
+        assert!(matches!(prepared(line), Prepared::Local(..)), "{line}");
+    }
+    let slot = |slot, limit, shape| Plan::one(Command::Slot { slot, limit }, shape);
+    assert_eq!(plan("CLUSTER COUNTKEYSINSLOT 16383"), slot(16_383, 0, Shape::KeyCount));
+    assert_eq!(plan("cluster getkeysinslot 0 5"), slot(0, 5, Shape::Keys));
+    assert_eq!(refusal("CLUSTER COUNTKEYSINSLOT 16384"), "ERR Invalid slot");
+    assert_eq!(refusal("CLUSTER GETKEYSINSLOT 0 -1"), "ERR Invalid number of keys");
 }

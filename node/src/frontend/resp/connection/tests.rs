@@ -1,19 +1,18 @@
 use super::*;
-use crate::frontend::resp::{
-    RespCounters,
-    testing::{MapBackend, ThreeNodes, door, live},
-};
+use crate::frontend::resp::testing::{MapBackend, door, open_door};
 use std::{future::pending, time::Duration};
 use tokio::{io::DuplexStream, sync::oneshot, task::JoinHandle};
 
+pub(super) const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+
 /// A client and the task that serves it.
-struct Client {
+pub(super) struct Client {
     stream: DuplexStream,
     server: JoinHandle<io::Result<()>>,
 }
 
 impl Client {
-    fn connect(door: &Arc<RespDoor>) -> Self {
+    pub(super) fn connect(door: &Arc<RespDoor>) -> Self {
         Self::connect_until(door, pending())
     }
 
@@ -24,24 +23,24 @@ impl Client {
         Self { stream, server }
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
         within(self.stream.write_all(bytes)).await.unwrap();
     }
 
     /// Reads exactly this.
-    async fn expect(&mut self, expected: &str) {
+    pub(super) async fn expect(&mut self, expected: &str) {
         let mut read = vec![0; expected.len()];
         within(self.stream.read_exact(&mut read)).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&read), expected);
     }
 
-    async fn ask(&mut self, line: &str, expected: &str) {
+    pub(super) async fn ask(&mut self, line: &str, expected: &str) {
         self.send(format!("{line}\r\n").as_bytes()).await;
         self.expect(expected).await;
     }
 
     /// Reads what is still to come, until the server has closed the connection.
-    async fn rest(mut self) -> (String, io::Result<()>) {
+    pub(super) async fn rest(mut self) -> (String, io::Result<()>) {
         let mut rest = Vec::new();
         within(self.stream.read_to_end(&mut rest)).await.unwrap();
         (String::from_utf8_lossy(&rest).into_owned(), within(self.server).await.unwrap())
@@ -93,7 +92,7 @@ async fn what_concerns_the_connection_alone_is_answered() {
 }
 
 #[tokio::test]
-async fn hello_chooses_the_protocol_and_auth_is_refused_with_the_reason() {
+async fn hello_chooses_the_protocol_and_a_password_that_nobody_asks_for_is_taken_as_by_redis() {
     let mut client = client();
     let hello = |kind: &str, fields: u8, proto: u8| {
         format!(
@@ -108,13 +107,13 @@ async fn hello_chooses_the_protocol_and_auth_is_refused_with_the_reason() {
     client.ask("GET k", "_\r\n").await;
     client.ask("HELLO 4", "-NOPROTO unsupported protocol version\r\n").await;
     client.ask("HELLO 2 FOO", "-ERR syntax error\r\n").await;
-    for line in ["HELLO 3 AUTH default secret", "AUTH secret"] {
-        client.send(format!("{line}\r\n").as_bytes()).await;
-        client
-            .expect("-ERR AUTH <password> called without any password configured for the default user. ")
-            .await;
-        client.expect("Are you sure your configuration is correct?\r\n").await;
-    }
+    client.ask("HELLO 2 AUTH default anything", &hello("*", 14, 2)).await;
+    client.ask("AUTH default anything", "+OK\r\n").await;
+    client.ask("AUTH app anything", WRONGPASS).await;
+    client.send(b"AUTH secret\r\n").await;
+    client.expect("-ERR AUTH <password> called without any password configured for the default user. ").await;
+    client.expect("Are you sure your configuration is correct?\r\n").await;
+    client.ask("ACL WHOAMI", "$7\r\ndefault\r\n").await;
     client.ask("RESET", "+RESET\r\n").await;
     client.ask("CLIENT GETNAME", "$-1\r\n").await;
 }
@@ -290,8 +289,7 @@ async fn an_idle_client_holds_nothing() {
 
 #[tokio::test]
 async fn a_client_that_does_not_end_its_request_is_let_go() {
-    let mut door =
-        RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), Arc::new(live()));
+    let mut door = open_door(Arc::default());
     door.stall = Duration::from_millis(20);
     let door = Arc::new(door);
     for begun in ["*2\r\n$3\r\nGET\r\n", "GET", "*2\r\n$3\r\nGET\r\n$5\r\nke"] {
@@ -398,11 +396,11 @@ async fn clients_can_learn_who_owns_a_slot() {
     let id = |port: u16| format!("$40\r\n{port:040x}\r\n");
     let node = |port: u16| format!("*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n{}", id(port));
     let expected = format!(
-        "*2\r\n*4\r\n:0\r\n:8191\r\n{}{}*4\r\n:8192\r\n:16383\r\n{}{}",
+        // Node 3 is not there to be asked.
+        "*2\r\n*4\r\n:0\r\n:8191\r\n{}{}*3\r\n:8192\r\n:16383\r\n{}",
         node(1),
         node(2),
         node(2),
-        node(3)
     );
     assert_eq!(transcript("CLUSTER SLOTS", 2).await, expected);
     assert_eq!(transcript("CLUSTER KEYSLOT abc", 2).await, ":3\r\n");
@@ -420,7 +418,7 @@ async fn clients_can_learn_who_owns_a_slot() {
         shards.starts_with("*2\r\n%2\r\n$5\r\nslots\r\n*2\r\n:0\r\n:8191\r\n$5\r\nnodes\r\n*2\r\n%7\r\n"),
         "{shards}"
     );
-    assert!(shards.contains("$6\r\nfailed\r\n") && shards.contains("$7\r\nreplica\r\n"));
+    assert!(shards.contains("$4\r\nfail\r\n") && shards.contains("$7\r\nreplica\r\n"));
     assert!(
         transcript("CLUSTER INFO", 2).await.contains("cluster_state:ok\r\ncluster_slots_assigned:16384\r\n")
     );
@@ -428,6 +426,42 @@ async fn clients_can_learn_who_owns_a_slot() {
         transcript("CLUSTER MEET a 1", 2).await,
         "-ERR unknown subcommand 'MEET'. Try CLUSTER HELP.\r\n"
     );
+}
+
+#[tokio::test]
+async fn how_values_are_kept_is_told_or_refused_with_a_reason() {
+    assert!(transcript("OBJECT HELP", 2).await.starts_with("*9\r\n+OBJECT <subcommand>"));
+    assert!(transcript("OBJECT FREQ k", 2).await.starts_with("-ERR An LFU maxmemory policy is not selected"));
+    assert!(transcript("OBJECT IDLETIME k", 2).await.starts_with("-ERR idle time is not tracked"));
+    assert!(transcript("MEMORY DOCTOR", 2).await.starts_with("-ERR MEMORY has USAGE alone"));
+    assert_eq!(transcript("MEMORY FOO", 2).await, "-ERR unknown subcommand 'FOO'. Try MEMORY HELP.\r\n");
+    let link = |direction: &str, began| {
+        format!(
+            "%6\r\n$9\r\ndirection\r\n${}\r\n{direction}\r\n$4\r\nnode\r\n$40\r\n{:040x}\r\n$11\r\ncreate-time\r\n\
+             :{began}\r\n$6\r\nevents\r\n$2\r\nrw\r\n$21\r\nsend-buffer-allocated\r\n:0\r\n$16\r\nsend-buffer-used\r\n:0\r\n",
+            direction.len(),
+            2
+        )
+    };
+    let began = 1_700_000_000_000_u64;
+    let expected = format!("*2\r\n{}{}", link("to", began), link("from", began));
+    assert_eq!(transcript("CLUSTER LINKS", 3).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_about_all_keys_waits_for_what_is_before_it_and_holds_up_what_is_behind() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"SET r1 one\r\nSET a 1\r\nSCAN 0\r\nFLUSHALL\r\nGET a\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    client.expect("+OK\r\n+OK\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$2\r\nr1\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("+OK\r\n$-1\r\n").await;
 }
 
 #[tokio::test]
@@ -478,8 +512,7 @@ async fn a_client_may_send_all_its_commands_before_it_reads_any_answer() {
 
 #[tokio::test]
 async fn a_client_that_leaves_its_answers_unread_is_let_go() {
-    let mut door =
-        RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), Arc::new(live()));
+    let mut door = open_door(Arc::default());
     door.stall = Duration::from_millis(20);
     let door = Arc::new(door);
     let mut client = Client::connect(&door);
@@ -539,13 +572,8 @@ async fn a_client_that_stops_sending_is_still_answered() {
 
 #[tokio::test]
 async fn one_client_too_many_is_told_so() {
-    let counters = Arc::new(RespCounters::default());
-    let door = Arc::new(RespDoor::new(
-        Arc::<MapBackend>::default(),
-        Arc::new(ThreeNodes),
-        counters.clone(),
-        Arc::new(live()),
-    ));
+    let door = door(Arc::default());
+    let counters = door.counters();
     let full: Vec<_> = (0..limits::RESP_CLIENTS).map(|_| door.admit().unwrap()).collect();
     let (rest, _) = Client::connect(&door).rest().await;
     assert_eq!(rest, "-ERR max number of clients reached\r\n");

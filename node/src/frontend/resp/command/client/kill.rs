@@ -1,10 +1,13 @@
 //! `CLIENT KILL`
 
 use super::{super::Context, is_type, number};
-use crate::frontend::resp::{
-    clients::Seen,
-    command::{error::CommandError, is, number::integer},
-    request::Request,
+use crate::{
+    auth::{DEFAULT_USER, Identity},
+    frontend::resp::{
+        clients::Seen,
+        command::{error::CommandError, is, number::integer},
+        request::Request,
+    },
 };
 use std::time::Duration;
 
@@ -14,7 +17,8 @@ struct Filter<'a> {
     id: Option<u64>,
     peer: Option<&'a [u8]>,
     local: Option<&'a [u8]>,
-    /// None is of the type or the name that was asked for.
+    user: Option<&'a [u8]>,
+    /// None is of the type that was asked for.
     none: bool,
     age: Option<Duration>,
     with_me: bool,
@@ -34,6 +38,9 @@ pub(super) fn kill(context: &mut Context<'_>, request: &Request) -> Result<(), C
             && filter.id.is_none_or(|id| id == session.id)
             && filter.peer.is_none_or(|peer| peer == session.peer.as_bytes())
             && filter.local.is_none_or(|local| local == session.local.as_bytes())
+            && filter.user.is_none_or(|user| {
+                user == session.identity.as_ref().map_or(DEFAULT_USER, Identity::name).as_bytes()
+            })
             && filter.age.is_none_or(|age| now.saturating_since(session.since) >= age)
             && (filter.with_me || session.id != context.session.id)
     };
@@ -67,7 +74,7 @@ fn read(request: &Request) -> Result<Filter<'_>, CommandError> {
             name if is(name, "ADDR") => filter.peer = Some(value),
             name if is(name, "LADDR") => filter.local = Some(value),
             name if is(name, "TYPE") => filter.none |= !is_type(value)?,
-            name if is(name, "USER") => filter.none |= !is(value, "default"),
+            name if is(name, "USER") => filter.user = Some(value),
             name if is(name, "MAXAGE") => {
                 let seconds = u64::try_from(integer(value)?).map_err(|_| CommandError::NotAnInteger)?;
                 filter.age = Some(Duration::from_secs(seconds));

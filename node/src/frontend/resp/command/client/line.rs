@@ -1,6 +1,9 @@
 //! Clients as `CLIENT LIST` tells of them: the fields that tools of Redis read, and the level.
 
-use crate::frontend::resp::{RespDoor, clients::Seen, session::Session};
+use crate::{
+    auth::{DEFAULT_USER, Identity},
+    frontend::resp::{RespDoor, clients::Seen, session::Session},
+};
 use shoal_proto::types::UnixMillis;
 use std::fmt::Write as _;
 
@@ -26,6 +29,7 @@ pub(super) fn of_all(door: &RespDoor, session: &Session, chosen: impl Fn(u64) ->
 fn write(text: &mut String, seen: &Seen, now: UnixMillis) {
     let Seen { session, holding, active } = seen;
     let name = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let user = session.identity.as_ref().map_or(DEFAULT_USER, Identity::name);
     let flags = match (session.no_evict, session.no_touch) {
         (false, false) => "N",
         (true, false) => "e",
@@ -55,7 +59,7 @@ fn write(text: &mut String, seen: &Seen, now: UnixMillis) {
         ("tot-mem", &(CONNECTION_BYTES + holding.bytes())),
         ("events", &if holding.unsent > 0 { "rw" } else { "r" }),
         ("cmd", &session.command.to_ascii_lowercase()),
-        ("user", &"default"),
+        ("user", &user),
         ("redir", &-1),
         ("resp", &session.protocol.number()),
         ("lib-name", &name(&session.library)),
