@@ -58,6 +58,7 @@ mod error;
 mod explain;
 mod follow;
 mod heard;
+mod keyspace;
 mod link;
 mod load;
 mod mutant;
@@ -68,6 +69,7 @@ mod router;
 mod seed;
 mod stats;
 mod status;
+mod token;
 mod topology;
 
 pub use answers::{Deleted, Found, Stored, Touched};
@@ -75,6 +77,7 @@ pub use client::Client;
 pub use config::{CallOptions, ClientConfig, Routing};
 pub use error::ClientError;
 pub use explain::{Explanation, Held, OwnerCopy};
+pub use keyspace::{Flushed, Scanned};
 pub use load::{LoadError, Loaded, Source};
 pub use outcome::Outcome;
 pub use shoal_proto::types::{
@@ -83,6 +86,7 @@ pub use shoal_proto::types::{
 };
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};
+pub use token::{InvalidToken, Token};
 pub use topology::{Topologies, Topology, TopologyNode};
 
 /// Its Rust is tested with this crate.

@@ -43,9 +43,15 @@ pub(crate) fn decide(kind: Kind, error: &ClientError, maybe: bool) -> Verdict {
     let is_safe = !error.maybe() || matches!(kind, Kind::Read | Kind::Tagged(_));
     match (error, kind) {
         // No node would do it.
-        (ClientError::Invalid(_), _) => Verdict::Fail,
-        (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Client)) if !maybe => Verdict::RetryUntagged,
+        (ClientError::Invalid(_) | ClientError::PermissionDenied(_), _) => Verdict::Fail,
+        (ClientError::TagAhead(_) | ClientError::TagFlushed(_), Kind::Tagged(TagOrigin::Client))
+            if !maybe =>
+        {
+            Verdict::RetryUntagged
+        }
         (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Caller)) => Verdict::Fail,
+        // No node takes the tag any more.
+        (ClientError::TagFlushed(_), _) => Verdict::Fail,
         _ if is_safe => Verdict::Retry,
         _ => Verdict::Fail,
     }
@@ -84,6 +90,8 @@ mod tests {
             ClientError::Overloaded(String::new()),
             ClientError::NotReady(String::new()),
             ClientError::Disconnected { maybe: false },
+            // Another node may know a token already, or still.
+            ClientError::Unauthenticated(String::new()),
         ]
     }
 
@@ -114,8 +122,9 @@ mod tests {
 
     #[test]
     fn what_no_node_would_do_is_not_repeated() {
-        let error = ClientError::Invalid(String::new());
-        assert!(KINDS.iter().all(|kind| decide(*kind, &error, false) == Verdict::Fail));
+        for error in [ClientError::Invalid(String::new()), ClientError::PermissionDenied(String::new())] {
+            assert!(KINDS.iter().all(|kind| decide(*kind, &error, false) == Verdict::Fail));
+        }
     }
 
     #[test]
@@ -123,6 +132,14 @@ mod tests {
         let error = ClientError::TagAhead(String::new());
         assert_eq!(decide(MINE, &error, false), Verdict::RetryUntagged);
         assert_eq!(decide(MINE, &error, true), Verdict::Retry);
+        assert_eq!(decide(CALLERS, &error, false), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_tag_that_was_flushed_is_never_sent_again() {
+        let error = ClientError::TagFlushed(String::new());
+        assert_eq!(decide(MINE, &error, false), Verdict::RetryUntagged);
+        assert_eq!(decide(MINE, &error, true), Verdict::Fail);
         assert_eq!(decide(CALLERS, &error, false), Verdict::Fail);
     }
 

@@ -2,23 +2,25 @@
 
 use crate::{
     admin::ClusterInfo,
+    auth::Auth,
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespCounters, RespDoor},
     },
     info::{NodeFacts, Parts},
     limits,
     listen::{BindError, Rest, Sockets},
+    live::Live,
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
-        LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
+        InboundLinks, LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
         handshake::Identity,
     },
-    ring::{LearnError, RingAgent, RingLedger, RingSettings},
+    ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
     store::{EvictionPolicy, Store, StoreConfig},
 };
 use futures::future::join_all;
@@ -33,7 +35,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress have to be answered when the node stops.
@@ -94,7 +96,9 @@ pub struct Node;
 
 /// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
 pub struct RunningNode {
+    auth: Arc<Auth>,
     info: Arc<NodeFacts>,
+    live: Arc<Live>,
     cluster: Arc<Cluster>,
     local: Arc<LocalReplica>,
     peers: Arc<Peers>,
@@ -118,6 +122,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
+        let auth = Arc::new(Auth::new(config.credentials.clone()));
         let identity = Identity {
             cluster: config.cluster.clone(),
             secret: config.secret.clone(),
@@ -125,11 +130,14 @@ impl Node {
             generation: state.generation,
         };
 
+        let live = Arc::new(Live::new(&config));
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
+        let clock = Arc::<HybridClock>::default();
         let ledger = Arc::new(RingLedger::new(
             state,
             env.state.clone(),
             cluster.clone(),
+            clock.clone(),
             config.seeds.clone(),
             config.vnodes,
         )?);
@@ -146,9 +154,10 @@ impl Node {
             cluster: cluster.clone(),
             store: store.clone(),
             vnodes: Arc::new(VnodeStates::new(config.vnodes)),
-            clock: Arc::new(HybridClock::default()),
+            clock,
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            swept: watch::Sender::new(0),
             reporter: OnceLock::new(),
             hints: hints.clone(),
         });
@@ -159,20 +168,19 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
+        let editor = RingEditor::new(ledger.clone(), cluster.clone(), peers.clone(), env.rng("ring edits"));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
+            Arc::new(editor),
             hints.clone(),
             metrics.clone(),
-            CoordinatorConfig {
-                read_consistency: config.read_consistency,
-                write_consistency: config.write_consistency,
-                timeout: config.request_timeout,
-                read_patience: config.read_patience,
-            },
+            CoordinatorConfig { live: live.clone(), read_patience: config.read_patience },
         ));
+        let inbound = Arc::<InboundLinks>::default();
         let resp_counters = Arc::new(RespCounters::default());
-        let http_connections = Arc::<Connections>::default();
+        let (http_connections, grpc_connections) =
+            (Arc::<Connections>::default(), Arc::<Connections>::default());
 
         // Gossip first: if it cannot start, no door has been opened.
         let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
@@ -181,10 +189,12 @@ impl Node {
             cluster: cluster.clone(),
             local: local.clone(),
             peers: peers.clone(),
+            inbound: inbound.clone(),
             hints: hints.clone(),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
             http: http_connections.clone(),
+            grpc: grpc_connections.clone(),
             gossip: gossip.counters(),
         }));
         let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
@@ -194,23 +204,33 @@ impl Node {
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
         let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics.clone(), rebuild_config);
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(resize(local.clone(), live.clone(), shutdown.clone())),
+            tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let replica =
+            ReplicaService::new(identity, local.clone(), inbound, env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
-        let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
-        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
-        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
-        let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
+        let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
+        let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
+        let backend = Arc::new(door(DoorName::Resp));
+        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, live.clone());
+        let rest =
+            Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
+        let resp = Arc::new(resp);
+        workers.push(tokio::spawn(resp.clone().sweep(shutdown.clone().cancelled_owned())));
+        let doors = sockets.open(replica, (grpc, grpc_connections), resp, rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
+            auth,
             info,
+            live,
             cluster,
             local,
             peers,
@@ -229,6 +249,18 @@ impl RunningNode {
     #[must_use]
     pub fn info(&self) -> Arc<dyn ClusterInfo> {
         self.info.clone()
+    }
+
+    /// The settings that can change while the node runs.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.clone()
+    }
+
+    /// The credentials that clients are asked for, to be replaced when they change.
+    #[must_use]
+    pub fn auth(&self) -> Arc<Auth> {
+        self.auth.clone()
     }
 
     /// The node's coordinator, for callers in the same process.
@@ -362,5 +394,18 @@ async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EXPIRE_EVERY) => {}
         }
         local.store.expire(local.now(), EXPIRE_BUDGET);
+    }
+}
+
+/// Lets the store follow its limit.
+async fn resize(local: Arc<LocalReplica>, live: Arc<Live>, shutdown: CancellationToken) {
+    let mut changes = live.changes();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            // The sender lives as long as `live`.
+            _ = changes.changed() => local.store.set_max_bytes(live.max_memory()),
+        }
     }
 }

@@ -2,24 +2,34 @@
 //! servers by address alone and has no HTTP.
 
 #[cfg(not(madsim))]
-use crate::frontend::{http, standard};
+mod unproven;
+
+#[cfg(not(madsim))]
+use crate::frontend::{grpc::interceptor, http, places, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
-        resp::{RespDoor, serve},
+        resp::{Ends, RespDoor, serve},
     },
     limits,
     metrics::Connections,
     replica::ReplicaService,
 };
-use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
+use shoal_proto::wire::{
+    admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
+    replica::v1::replica_server::ReplicaServer,
+};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+#[cfg(not(madsim))]
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+#[cfg(not(madsim))]
+use unproven::Unproven;
 
 /// What a node listens on, bound before it starts.
 pub struct Sockets {
@@ -35,6 +45,7 @@ pub struct Sockets {
 /// What the HTTP door runs its requests by, and where it counts its connections.
 pub(crate) struct Rest {
     pub(crate) door: Door,
+    pub(crate) gate: Gate,
     pub(crate) connections: Arc<Connections>,
 }
 
@@ -77,7 +88,7 @@ impl Sockets {
     pub(crate) fn open(
         self,
         replica: ReplicaService,
-        grpc: GrpcDoor,
+        (grpc, connections): (GrpcDoor, Arc<Connections>),
         resp: Arc<RespDoor>,
         rest: Rest,
         info: Arc<dyn ClusterInfo>,
@@ -85,30 +96,43 @@ impl Sockets {
     ) -> Vec<JoinHandle<()>> {
         let mut tasks = vec![tokio::spawn(accept_resp(self.resp, resp, shutdown.clone()))];
         let mut server = Server::builder()
+            .max_concurrent_streams(limits::GRPC_STREAMS)
+            .http2_keepalive_interval(Some(limits::GRPC_PING))
+            .http2_keepalive_timeout(Some(limits::GRPC_PONG))
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
-        let router = grpc.mount(&mut server).add_service(
-            ReplicaServer::new(replica)
-                .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-        );
+        let gate = grpc.gate().clone();
+        let kv = KvServer::new(grpc.clone())
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
+        let admin = AdminServer::new(grpc);
+        let replica = ReplicaServer::new(replica)
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
-            let router = standard::mount(router, info.clone(), shutdown.clone());
+            let known = interceptor(gate);
+            let router = server
+                .add_service(InterceptedService::new(kv, known.clone()))
+                .add_service(InterceptedService::new(admin, known.clone()))
+                .add_service(Unproven(replica));
+            let router = standard::mount(router, known, info.clone(), shutdown.clone());
             let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+            let incoming = places::admit(incoming, connections, limits::GRPC_CLIENTS);
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let router = http::router(rest.door, info);
+            let router = http::router(rest.door, rest.gate, info);
             tasks.push(tokio::spawn(http::serve(self.http, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop((rest.door, rest.connections, info));
+            drop((gate, rest.door, rest.gate, rest.connections, info, connections));
+            let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
@@ -122,6 +146,15 @@ impl Sockets {
 
 async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|cause| BindError { door, address, cause })
+}
+
+/// Has the operating system ask after a client that is silent for `time`, as often as Redis does.
+#[cfg(not(madsim))]
+fn keep_alive(stream: &tokio::net::TcpStream, time: Option<std::time::Duration>) {
+    let Some(time) = time else { return };
+    let interval = (time / 3).max(std::time::Duration::from_secs(1));
+    let keepalive = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// Serves connections until shutdown and until each of them has ended.
@@ -143,9 +176,13 @@ async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: Cance
             }
         };
         let _ = stream.set_nodelay(true);
+        #[cfg(not(madsim))]
+        keep_alive(&stream, door.live().tcp_keepalive());
+        let local = stream.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
+        let ends = Ends { peer: peer.to_string(), local };
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
         tokio::spawn(connections.track_future(async move {
-            if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
+            if let Err(error) = serve(stream, ends, door, closing).await {
                 tracing::debug!(%peer, %error, "RESP connection ended");
             }
         }));

@@ -17,7 +17,7 @@ use shoal_membership::{
 };
 use shoal_node::{
     Node, NodeError, RunningNode, Sockets,
-    config::{ListenAddresses, NodeConfig, OnLoss},
+    config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
 };
 use shoal_proto::types::{Consistency, NodeId, UnixMillis};
 use std::{
@@ -245,6 +245,7 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
     NodeConfig {
         cluster: "simulation".to_owned(),
         secret: Some("a secret that only the nodes of this run share".to_owned()),
+        credentials: Default::default(),
         node_id: NodeId::new(&format!("node-{node}")).unwrap_or_else(|_| unreachable!("a plain name")),
         seeds: (0..options.nodes).map(|seed| address(seed, GOSSIP_PORT).to_string()).collect(),
         zone: String::new(),
@@ -266,6 +267,8 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
         max_memory: MEMORY_BYTES,
         rebuild_patience: options.rebuild_patience,
         on_loss: OnLoss::Reset,
+        clients: ClientGrants::default(),
+        told: Vec::new(),
     }
 }
 

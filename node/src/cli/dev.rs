@@ -30,7 +30,7 @@ pub(crate) struct Dev {
 impl Dev {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
-        run::start_logs(self.log.filter());
+        let set_log_level = run::start_logs(self.log.filter());
         // Removed when it goes out of scope, after the nodes have stopped.
         let directory = tempfile::tempdir()?;
         let secret = secret()?;
@@ -46,7 +46,7 @@ impl Dev {
             )?;
             Ok(())
         };
-        run::run(nodes, announce).await?;
+        run::run(nodes, set_log_level, announce).await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -60,7 +60,7 @@ fn setup(index: u16, nodes: u16, directory: &Path, secret: &str) -> Result<Setup
         ("state_dir", directory.join(index.to_string()).display().to_string()),
     ]);
     values.extend(DOORS.map(|(door, port)| (door, address(port, index))));
-    let environment = BTreeMap::from([(settings::SECRET_VARIABLE.to_owned(), secret.to_owned())]);
+    let environment = BTreeMap::from([(settings::CLUSTER_SECRET.variable.to_owned(), secret.to_owned())]);
     let mut setup = settings::load(&Flags { config: None, values }, &environment)?;
     setup.node.gossip = GossipConfig::local();
     Ok(setup)

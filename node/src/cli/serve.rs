@@ -18,7 +18,8 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let environment = settings::environment();
         let setup = settings::load(&self.flags, &environment)?;
-        run::start_logs(setup.log.filter());
+        let set_log_level = run::start_logs(setup.log.filter());
+        run::allow_open_files(setup.node.clients.max_clients as u64);
         for variable in settings::unknown_variables(&environment) {
             warn!(variable, "this variable is no setting and was not used");
         }
@@ -32,6 +33,9 @@ impl Serve {
             state_dir = %setup.state_dir.display(),
             "starting"
         );
+        if setup.is_open_to_strangers() {
+            warn!("clients are asked for nothing, and other machines can reach this node");
+        }
         if !setup.is_member() {
             info!(seeds = ?setup.node.seeds, "not among the seeds: this node is a gateway and asks to join");
         }
@@ -40,7 +44,7 @@ impl Serve {
             info!("ready");
             Ok(())
         };
-        run::run(vec![node], announce).await?;
+        run::run(vec![node], set_log_level, announce).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,29 +1,41 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
-//! `plan`, `quorum`, `resolve` and `explanation` decide and know nothing of time or tasks; `read`, `write` and `explain`
-//! drive them.
+//! `plan`, `quorum`, `resolve`, `explanation`, `cursor` and `glob` decide and know nothing of time or tasks; `read`,
+//! `write`, `expire` and `explain` drive what concerns one key, `flush` and `scan` what concerns all.
 
 mod api;
+mod cursor;
+mod expire;
 mod explain;
 mod explanation;
+mod flush;
+mod glob;
 mod hints;
 mod plan;
 mod quorum;
 mod read;
 mod resolve;
+mod scan;
 mod write;
 
-pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
+pub use api::{
+    CoordinatorError, ExistedReply, Expiry, ExpiryCondition, GetReply, Outcome, RequestOptions, SetReply,
+};
 pub use explanation::{Explanation, Held, OwnerCopy};
+pub use flush::FlushReply;
+pub use glob::Glob;
 pub use hints::Hints;
 pub use plan::Plan;
 pub use quorum::{QuorumTracker, Verdict};
 pub use resolve::{Resolution, ValueMissing, resolve};
+pub use scan::{KeyFilter, ScanReply, ScanRequest, SlotReply};
 
 use crate::{
     limits,
+    live::Live,
     metrics::{Metrics, Operation},
     replica::{Replicas, Trust},
+    ring::RingEditor,
 };
 use read::ReadOutcome;
 use shoal_membership::{Cluster, ClusterView};
@@ -39,15 +51,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How far ahead of the clock a client's tag may be: further, and it would shut out everyone else's writes.
 const CLIENT_TAG_AHEAD: Duration = Duration::from_millis(500);
 
-/// Defaults of requests that do not choose.
-#[derive(Debug, Clone, Copy)]
+/// What requests that do not choose are served by.
+#[derive(Debug, Clone)]
 pub struct CoordinatorConfig {
-    /// Level of reads.
-    pub read_consistency: Consistency,
-    /// Level of writes; deletes have their own.
-    pub write_consistency: Consistency,
-    /// How long a request may take.
-    pub timeout: Duration,
+    /// The levels of reads and of writes, deletes aside, and how long a request may take.
+    pub live: Arc<Live>,
     /// How long a read waits for the owners it asked before it asks another.
     pub read_patience: Duration,
 }
@@ -56,11 +64,14 @@ pub struct CoordinatorConfig {
 pub struct Coordinator {
     cluster: Arc<Cluster>,
     replicas: Replicas,
+    ring: Arc<RingEditor>,
     hints: Arc<Hints>,
     metrics: Arc<Metrics>,
     config: CoordinatorConfig,
     /// Places of those who have a key explained.
     explanations: Semaphore,
+    /// Places of those who flush.
+    flushes: Semaphore,
 }
 
 impl Coordinator {
@@ -69,12 +80,14 @@ impl Coordinator {
     pub fn new(
         cluster: Arc<Cluster>,
         replicas: Replicas,
+        ring: Arc<RingEditor>,
         hints: Arc<Hints>,
         metrics: Arc<Metrics>,
         config: CoordinatorConfig,
     ) -> Self {
         let explanations = Semaphore::new(limits::EXPLANATIONS);
-        Self { cluster, replicas, hints, metrics, config, explanations }
+        let flushes = Semaphore::new(limits::FLUSHES);
+        Self { cluster, replicas, ring, hints, metrics, config, explanations, flushes }
     }
 
     /// The hybrid clock's reading: what TTLs count from and expiry is judged by.
@@ -87,8 +100,8 @@ impl Coordinator {
     #[must_use]
     pub fn level(&self, operation: Operation, options: &RequestOptions) -> Consistency {
         options.consistency.unwrap_or(match operation {
-            Operation::Get => self.config.read_consistency,
-            Operation::Set | Operation::Expire => self.config.write_consistency,
+            Operation::Get => self.config.live.read_consistency(),
+            Operation::Set | Operation::Expire => self.config.live.write_consistency(),
             Operation::Delete => Consistency::Quorum,
         })
     }
@@ -175,10 +188,15 @@ impl Coordinator {
             }
             _ => None,
         };
-        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
-        let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value);
-        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
-        Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
+        loop {
+            let tag = self.new_tag(&self.cluster.view(), options.tag)?;
+            let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value.clone());
+            let result = self.write(&key, &entry, level, deadline).await;
+            if !needs_another_tag(&result, options) {
+                let outcome = self.counted(level, result)?;
+                return Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) });
+            }
+        }
     }
 
     /// Deletes a key. Unless a level is chosen it is QUORUM, and ONE, flagged, where a quorum is out of reach: a delete
@@ -187,15 +205,19 @@ impl Coordinator {
     /// # Errors
     /// As [`Coordinator::set`].
     pub async fn delete(&self, key: Key, options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
-        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
-        let entry = Stamped::tombstone(tag);
         let level = self.level(Operation::Delete, options);
         let deadline = self.deadline(options);
         // Where ONE will do in the end, half of the time is kept for it.
         let left = deadline.saturating_duration_since(Instant::now());
         let first = if options.consistency.is_none() { deadline - left / 2 } else { deadline };
         let mut degraded = false;
-        let mut result = self.write(&key, &entry, level, first).await;
+        let (entry, mut result) = loop {
+            let entry = Stamped::tombstone(self.new_tag(&self.cluster.view(), options.tag)?);
+            let result = self.write(&key, &entry, level, first).await;
+            if !needs_another_tag(&result, options) {
+                break (entry, result);
+            }
+        };
         let out_of_reach =
             matches!(result, Err(CoordinatorError::Unavailable { .. } | CoordinatorError::Timeout { .. }));
         if options.consistency.is_none() && out_of_reach {
@@ -209,37 +231,23 @@ impl Coordinator {
         Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
     }
 
-    /// Changes when a key expires. The new version names the tag of the value it read and raises only the touch count,
-    /// so it never beats a write it did not see.
+    /// What the store charges for a key and its value, as owners of this version keep them; `None` without a value.
     ///
     /// # Errors
-    /// As [`Coordinator::set`].
-    pub async fn expire(
-        &self,
-        key: Key,
-        expiry: Expiry,
-        options: &RequestOptions,
-    ) -> Result<ExistedReply, CoordinatorError> {
-        let level = self.level(Operation::Expire, options);
-        let deadline = self.deadline(options);
-        let read = self.counted(level, self.read(&key, level, deadline).await)?;
-        let found = read.entry.as_ref().map(Stamped::version);
-        let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
-            let existed = false;
-            return Ok(ExistedReply { existed, outcome: self.get_reply(read, level).outcome });
-        };
-        let touch = held.touch.checked_add(1).ok_or_else(|| {
-            CoordinatorError::Invalid(
-                "expiry changed 65535 times; write the value anew to change it again".into(),
-            )
-        })?;
-        let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
-        Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
+    /// As [`Coordinator::get`].
+    pub async fn usage(&self, key: Key, options: &RequestOptions) -> Result<Option<u64>, CoordinatorError> {
+        let level = self.level(Operation::Get, options);
+        let read = self.counted(level, self.read(&key, level, self.deadline(options)).await)?;
+        let entry = read.entry.filter(|entry| entry.value().is_some());
+        Ok(entry.map(|entry| self.replicas.local.charge(&key, &entry)))
     }
 
     fn deadline(&self, options: &RequestOptions) -> Instant {
-        Instant::now() + options.timeout.unwrap_or(self.config.timeout).min(limits::REQUEST_TIMEOUT)
+        Instant::now()
+            + options
+                .timeout
+                .unwrap_or_else(|| self.config.live.request_timeout())
+                .min(limits::REQUEST_TIMEOUT)
     }
 
     /// Whether this node's acknowledgement of a write to `vnode` counts.
@@ -259,6 +267,9 @@ impl Coordinator {
         deadline: Instant,
     ) -> Result<Option<WriteOutcome>, CoordinatorError> {
         let plan = Plan::new(view, key, level)?;
+        if view.flushes(entry.version().tag) {
+            return Err(CoordinatorError::Flushed { maybe: false });
+        }
         let mut outcome = WriteOutcome { asked: plan.replicas() as u8, ..WriteOutcome::default() };
         let op = ReplicaOp::Write { key: key.clone(), entry: entry.clone(), cause: Cause::User };
         match self.replicas.local.handle(Some(&plan.stamp), op) {
@@ -379,4 +390,9 @@ impl Coordinator {
         }
         result
     }
+}
+
+/// Whether the cluster was flushed past a tag of this node's own before the write was sent to anyone.
+fn needs_another_tag(result: &Result<WriteOutcome, CoordinatorError>, options: &RequestOptions) -> bool {
+    options.tag.is_none() && matches!(result, Err(CoordinatorError::Flushed { maybe: false }))
 }

@@ -5,7 +5,7 @@ use crate::{
     coordinator::{Coordinator, CoordinatorError, RequestOptions},
     metrics::{DoorRequests, Operation, Tally},
 };
-use shoal_proto::types::UnixMillis;
+use shoal_proto::types::{Consistency, UnixMillis};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -46,15 +46,15 @@ impl Door {
         options: &RequestOptions,
         tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        let Some(operation) = command.operation() else { return Err(command) };
-        self.requests.begin(tally, command.key());
+        let (Some(operation), Some(key)) = (command.operation(), command.key()) else { return Err(command) };
+        self.requests.begin(tally, key);
         let coordinator = &self.coordinator;
         let done = match &command {
             Command::Get(key) => coordinator.try_get(key, options).map(|r| r.map(Reply::Value)),
             Command::Set(key, value, expiry) => {
                 coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
             }
-            Command::Delete(_) | Command::Expire(..) | Command::Explain(_) => None,
+            _ => None,
         };
         let Some(answer) = done else { return Err(command) };
         tally.answered(operation, coordinator.level(operation, options));
@@ -92,9 +92,14 @@ impl Door {
         options: &RequestOptions,
     ) -> Result<Reply, CoordinatorError> {
         let (began, operation) = (Instant::now(), command.operation());
+        let conditional = matches!(command, Command::ExpireIf(..));
         let answer = self.run(command, options).await;
         if let Some(operation) = operation {
-            self.requests.waited(operation, self.coordinator.level(operation, options), began.elapsed());
+            let level = match options.consistency {
+                None if conditional => Consistency::Quorum,
+                _ => self.coordinator.level(operation, options),
+            };
+            self.requests.waited(operation, level, began.elapsed());
             self.note(operation, &answer);
         }
         answer
@@ -111,9 +116,21 @@ impl Door {
             Command::Expire(key, expiry) => {
                 coordinator.expire(key, expiry, options).await.map(Reply::Touched)
             }
+            Command::ExpireIf(key, expiry, condition) => {
+                coordinator.expire_if(key, expiry, condition, options).await.map(Reply::Touched)
+            }
+            Command::GetAndExpire(key, expiry) => {
+                coordinator.get_and_expire(key, expiry, options).await.map(Reply::Value)
+            }
             Command::Explain(key) => {
                 let explanation = coordinator.explain(key, options).await?;
                 Ok(Reply::Explained(Box::new(explanation)))
+            }
+            Command::Usage(key) => coordinator.usage(key, options).await.map(Reply::Usage),
+            Command::Flush { swept } => coordinator.flush(swept, options).await.map(Reply::Flushed),
+            Command::Scan(request) => coordinator.scan(&request, options).await.map(Reply::Scanned),
+            Command::Slot { slot, limit } => {
+                coordinator.keys_in_slot(slot, limit, options).await.map(Reply::Slot)
             }
         }
     }

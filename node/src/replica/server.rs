@@ -1,7 +1,7 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    LocalReplica,
+    InboundLinks, LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES},
 };
 use crate::limits;
@@ -15,14 +15,21 @@ use shoal_proto::{
         self as wire, LinkRequest, LinkResponse, link_request, link_response, replica_server::Replica,
     },
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-/// How long a peer may take to prove itself.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Messages handed to the transport ahead of the wire.
 const MESSAGES_AHEAD: usize = 4;
 
@@ -31,9 +38,29 @@ const MESSAGES_AHEAD: usize = 4;
 pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
+    inbound: Arc<InboundLinks>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
+    /// Places for streams that have still to prove themselves.
+    unproven: Arc<Semaphore>,
+}
+
+/// Whether the peer of a call has proven itself: told to whoever bounds the call until then.
+#[derive(Debug, Clone, Default)]
+pub struct Proof(Arc<AtomicBool>);
+
+impl Proof {
+    /// It has.
+    pub fn give(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl ReplicaService {
@@ -42,18 +69,27 @@ impl ReplicaService {
     pub fn new(
         identity: Identity,
         local: Arc<LocalReplica>,
+        inbound: Arc<InboundLinks>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown }
+        let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
+        Self { identity, local, inbound, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
         self,
         mut inbound: Streaming<LinkRequest>,
         outbound: mpsc::Sender<Result<LinkResponse, Status>>,
+        proof: Proof,
+        place: OwnedSemaphorePermit,
     ) {
-        let peer = match tokio::time::timeout(HANDSHAKE, self.shake_hands(&mut inbound, &outbound)).await {
+        let peer = match tokio::time::timeout(
+            limits::PEER_HANDSHAKE,
+            self.shake_hands(&mut inbound, &outbound, &proof),
+        )
+        .await
+        {
             Ok(Ok(peer)) => peer,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "peer refused");
@@ -62,7 +98,9 @@ impl ReplicaService {
             }
             Err(_) => return tracing::warn!("peer did not prove itself in time"),
         };
+        drop(place);
         tracing::debug!(%peer, "peer connected");
+        let _link = self.inbound.begin(peer);
         loop {
             let message = tokio::select! {
                 biased;
@@ -87,6 +125,7 @@ impl ReplicaService {
         &self,
         inbound: &mut Streaming<LinkRequest>,
         outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
+        given: &Proof,
     ) -> Result<NodeId, HandshakeError> {
         let Some(link_request::Body::Hello(hello)) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a hello"));
@@ -103,6 +142,8 @@ impl ReplicaService {
         self.identity.accept(&hello, &challenge, &proof)?;
         let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
         self.identity.check_incarnation(&self.local.cluster, &peer, hello.generation)?;
+        // Before the peer is told, so that its first batch is not taken for more of the handshake.
+        given.give();
         reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
         Ok(peer)
     }
@@ -167,8 +208,12 @@ impl Replica for ReplicaService {
         &self,
         request: Request<Streaming<LinkRequest>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
+        let Ok(place) = self.unproven.clone().try_acquire_owned() else {
+            return Err(Status::resource_exhausted("too many peers are proving themselves at once"));
+        };
         let (outbound, replies) = mpsc::channel(MESSAGES_AHEAD);
-        tokio::spawn(self.clone().serve(request.into_inner(), outbound));
+        let proof = request.extensions().get::<Proof>().cloned().unwrap_or_default();
+        tokio::spawn(self.clone().serve(request.into_inner(), outbound, proof, place));
         Ok(Response::new(ReceiverStream::new(replies)))
     }
 }

@@ -58,6 +58,7 @@ pub(super) struct Entries {
     index: Index,
     sums: [Sum; LISTS],
     turns: [Turn; LISTS],
+    expiring: u64,
     seed: u64,
 }
 
@@ -70,6 +71,7 @@ impl Entries {
             index,
             sums: [Sum::default(); LISTS],
             turns: [Turn::FIRST; LISTS],
+            expiring: 0,
             seed,
         }
     }
@@ -231,11 +233,18 @@ impl Entries {
     /// Puts an entry into a bucket of the wheel.
     pub(super) fn add_due(&mut self, at: Loc, bucket: usize) {
         self.ends.push_first(&mut self.arena, Chain::Wheel, LISTS + bucket, at);
+        self.expiring += 1;
     }
 
     /// Takes an entry out of the wheel.
     pub(super) fn remove_due(&mut self, at: Loc) {
         self.ends.remove(&mut self.arena, Chain::Wheel, at);
+        self.expiring -= 1;
+    }
+
+    /// Entries in the wheel.
+    pub(super) fn expiring(&self) -> u64 {
+        self.expiring
     }
 
     /// Some entry of the wheel's bucket.

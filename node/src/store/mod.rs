@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use policy::steering::Steering;
 use scan::Page;
 use shard::{Held, Layout, Limits, Place, Shard};
-use shoal_proto::types::{Cause, Key, Stamped, UnixMillis, Version, Vnode};
+use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Version, Vnode};
 use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
@@ -102,6 +102,8 @@ pub enum PutOutcome {
 pub struct StoreStats {
     /// Values held, expired ones included that nobody has noticed yet.
     pub entries: u64,
+    /// Those of them that expire.
+    pub expiring: u64,
     /// Tombstones and expired markers held.
     pub markers: u64,
     /// Bytes charged for values.
@@ -224,6 +226,12 @@ impl Store {
         page.finish(end)
     }
 
+    /// Forgets what is held under `key`, marker or value, if its tag is at or under `through`. Returns whether it was.
+    pub fn forget(&self, vnode: Vnode, key: &Key, through: Tag) -> bool {
+        let place = self.place(vnode, key);
+        self.shard(place.hash).lock().forget(place, through)
+    }
+
     /// Turns expired values into markers, drops markers that have stood for their life, and gives back memory beyond
     /// the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
     /// any more.
@@ -320,6 +328,16 @@ impl Store {
         hash.checked_shr(u64::BITS - self.layout.shared_bits).unwrap_or(0) as usize
     }
 }
+
+/// What an entry is charged: key, value, and what it takes to keep them.
+#[must_use]
+pub fn weight(key: &Key, entry: &Stamped) -> u64 {
+    let value_len = entry.value().map_or(0, |value| Value::as_bytes(value).len());
+    class::charge(record::len(&entry.version(), key.as_bytes().len() + value_len)) + ENTRY_OVERHEAD
+}
+
+/// About what an entry takes of index and sketch.
+const ENTRY_OVERHEAD: u64 = 10;
 
 /// Steps of expiry under one hold of a shard's lock.
 const STEPS_AT_ONCE: usize = 256;

@@ -8,7 +8,7 @@
 //! Pieces behind the first begin with 7 bytes: a zero, where the piece before lies, where the next one.
 
 use super::arena::Loc;
-use shoal_proto::types::{Tag, UnixMillis, Vnode};
+use shoal_proto::types::{Tag, UnixMillis, Version, Vnode};
 
 const HEAD: u8 = 1;
 const MARKER: u8 = 2;
@@ -110,6 +110,15 @@ impl Fields {
         }
         header_len(flags)
     }
+}
+
+/// Bytes of an entry in one piece, with so many of key and value.
+pub(super) fn len(version: &Version, payload: usize) -> usize {
+    let flag = |present: bool, flag: u8| if present { flag } else { 0 };
+    let flags = flag(version.dead, MARKER)
+        | flag(version.expires_at.is_some(), EXPIRY)
+        | flag(version.touch != 0, TOUCH);
+    header_len(flags) + payload
 }
 
 pub(super) fn is_head(bytes: &[u8]) -> bool {

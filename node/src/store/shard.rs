@@ -10,7 +10,7 @@ use super::{
     wheel::{self, Turn, Wheel},
 };
 use bytes::Bytes;
-use shoal_proto::types::{Cause, Key, Stamped, UnixMillis, Value, Version, Vnode};
+use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Version, Vnode};
 use std::{cmp::Ordering, time::Duration};
 
 /// The list of markers, the first to come last.
@@ -214,6 +214,13 @@ impl Shard {
         budget
     }
 
+    /// Forgets the key's entry if its tag is at or under `through`.
+    pub(super) fn forget(&mut self, place: Place<'_>, through: Tag) -> bool {
+        let found = self.entries.find(place.vnode, place.hash, place.key);
+        let found = found.filter(|at| self.entries.fields(*at).tag <= through);
+        found.inspect(|at| self.remove(*at)).is_some()
+    }
+
     /// Forgets entries of `vnode`, at most `budget` of them; says whether that were all.
     pub(super) fn clear_vnode(&mut self, vnode: Vnode, budget: usize) -> bool {
         let mut from = 0;
@@ -250,6 +257,7 @@ impl Shard {
     pub(super) fn add_to(&self, stats: &mut StoreStats) {
         let (values, markers) = (self.values(), self.entries.sum(MARKERS));
         stats.entries += values.count;
+        stats.expiring += self.entries.expiring();
         stats.markers += markers.count;
         stats.bytes += values.bytes;
         stats.marker_bytes += markers.bytes;

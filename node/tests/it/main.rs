@@ -2,6 +2,8 @@
 #![cfg(not(madsim))]
 
 mod all_doors;
+mod auth;
+mod auth_commands;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
@@ -10,13 +12,19 @@ mod child;
 mod client_tags;
 mod cluster;
 mod command_line;
+mod crowd;
 mod doors;
 mod explain;
 mod grpc;
+mod grpc_bad_input;
 mod hints;
 mod http;
+mod keyspace;
+mod live_settings;
 mod load;
 mod metrics;
+mod openapi;
+mod peer_bad_input;
 mod ports;
 mod processes;
 mod raw;
@@ -27,3 +35,5 @@ mod rest_bad_input;
 mod rest_client;
 mod smart_client;
 mod survey;
+mod touch;
+mod unproven_peers;

@@ -7,18 +7,21 @@
 
 mod fault;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod layers;
 mod rules;
 mod secret;
 mod setup;
 mod table;
 mod text;
+mod tokens;
 mod units;
 
 pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
-pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
+pub(crate) use secret::CLUSTER as CLUSTER_SECRET;
 pub(crate) use setup::Setup;
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
@@ -37,6 +40,9 @@ use units::Name;
 pub(crate) struct Settings {
     cluster: Text<Name>,
     secret_file: Text<Option<PathBuf>>,
+    password_file: Text<Option<PathBuf>>,
+    tokens_file: Text<Option<PathBuf>>,
+    insecure_bind: Text<bool>,
     seed: Text<Vec<HostPort>>,
     bootstrap: Text<bool>,
     node_id: Text<Option<NodeId>>,
@@ -58,6 +64,11 @@ pub(crate) struct Settings {
     request_timeout: Text<Duration>,
     read_patience: Text<Duration>,
     max_memory: Text<ByteSize>,
+    max_clients: Text<usize>,
+    idle_timeout: Text<Duration>,
+    tcp_keepalive: Text<Duration>,
+    output_limit: Text<ByteSize>,
+    client_memory: Text<ByteSize>,
     on_loss: Text<OnLoss>,
     rebuild_patience: Text<Duration>,
     gossip_interval: Text<Duration>,
@@ -65,6 +76,9 @@ pub(crate) struct Settings {
     gossip_grace: Text<Duration>,
     log: Text<LogFilter>,
 }
+
+/// The variable that holds the token of a command that talks to a cluster. A node does not look at it.
+pub(crate) const TOKEN_VARIABLE: &str = "SHOAL_TOKEN";
 
 /// The variables of this process that may be settings.
 pub(crate) fn environment() -> BTreeMap<String, String> {
@@ -79,8 +93,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 /// service that is called shoal.
 pub(crate) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<&str> {
     let is_known = |name: &str| {
-        name == "SHOAL_CONFIG"
-            || name == SECRET_VARIABLE
+        ["SHOAL_CONFIG", TOKEN_VARIABLE, secret::CLUSTER.variable, secret::PASSWORD.variable].contains(&name)
             || SETTINGS.iter().any(|setting| setting.variable() == name)
     };
     environment.keys().map(String::as_str).filter(|name| !is_known(name)).collect()

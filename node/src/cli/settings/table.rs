@@ -40,7 +40,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "secret_file",
         "FILE",
         "",
-        "File with the cluster secret (or set SHOAL_SECRET); without one the doors stay on loopback",
+        "File with the cluster secret (or set SHOAL_SECRET); without one gRPC and gossip stay on loopback",
+    ),
+    row(
+        "password_file",
+        "FILE",
+        "",
+        "File with the password of clients that name no user (or set SHOAL_PASSWORD)",
+    ),
+    row(
+        "tokens_file",
+        "FILE",
+        "",
+        "File with named tokens of clients, a line each: name, read or write, secret",
+    ),
+    row(
+        "insecure_bind",
+        "BOOL",
+        "false",
+        "Listen for clients beyond loopback though they need neither password nor token",
     ),
     row(
         "seed",
@@ -93,6 +111,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a read waits for the owners it asked before it asks another",
     ),
     row("max_memory", "SIZE", "1GiB", "Memory for entries, index and markers; beyond it entries are evicted"),
+    row("max_clients", "N", "10000", "RESP connections served at once; further ones are told so and closed"),
+    row("idle_timeout", "TIME", "0s", "Close RESP connections without a command for so long; 0s is never"),
+    row("tcp_keepalive", "TIME", "5m", "Ask after RESP clients that are silent for so long; 0s is never"),
+    row(
+        "output_limit",
+        "SIZE",
+        "128MiB",
+        "Close a RESP connection whose client leaves more of its replies unread; 0 is no limit",
+    ),
+    row(
+        "client_memory",
+        "SIZE",
+        "256MiB",
+        "Requests and replies held for all RESP clients; beyond it the largest clients are closed; 0 is no limit",
+    ),
     row(
         "on_loss",
         "reset|stop",

@@ -1,28 +1,38 @@
 //! The HTTP door: REST, health, metrics, and the page that shows the cluster.
 //!
 //! ```text
-//! connection -> server -> router -> cache    -> coordinator
-//!                               |-> health, metrics, cluster -> ClusterInfo
-//!                               `-> page
+//! connection -> server -> router -> guard -> cache -> coordinator
+//!                               |     |---> metrics, cluster -> ClusterInfo
+//!                               |     `---> page, openapi
+//!                               `-> health -> ClusterInfo
 //! ```
+//!
+//! Each module lists its routes with all they take and answer (`route`); the router and the document for programs are both
+//! made of that.
 //!
 //! Errors are problems (RFC 9457), whoever finds them.
 
 mod buffers;
 mod cache;
 mod cluster;
+mod guard;
 mod health;
 mod metrics;
+mod openapi;
 mod page;
 mod percent;
 mod problem;
+mod route;
 mod server;
 #[cfg(test)]
 mod testing;
 
 pub use server::serve;
 
-use super::Door;
+#[cfg(any(test, fuzzing))]
+pub(crate) use cache::fuzzing;
+
+use super::{Door, Gate};
 use crate::admin::ClusterInfo;
 use axum::{
     Router,
@@ -36,13 +46,20 @@ use std::sync::Arc;
 /// - `/`: a page that shows the cluster, and `/cluster.json`, which it shows;
 /// - `/health/live`: 200 as long as the process answers;
 /// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
-/// - `/metrics`: all counters in OpenMetrics text.
-pub fn router(door: Door, info: Arc<dyn ClusterInfo>) -> Router {
-    let facts = Router::new()
-        .merge(health::routes(info.clone()))
-        .merge(metrics::routes(info.clone()))
-        .merge(cluster::routes(info));
-    with_fallbacks(facts.merge(page::routes()).merge(cache::routes(door)))
+/// - `/metrics`: all counters in OpenMetrics text;
+/// - `/openapi.json`: all routes, for programs.
+///
+/// Health is for everybody: those who ask have no secret, and learn nothing of the data. All else is for whom `gate` lets in.
+pub fn router(door: Door, gate: Gate, info: Arc<dyn ClusterInfo>) -> Router {
+    let routes = [
+        cache::routes(door),
+        page::routes(),
+        cluster::routes(info.clone()),
+        health::routes(info.clone()),
+        metrics::routes(info),
+    ];
+    let served = openapi::with_document(routes.into_iter().flatten().collect());
+    with_fallbacks(route::router(served.into_iter().map(|served| served.behind(&gate)).collect()))
 }
 
 /// Adds answers for what no route answers.
@@ -66,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_no_route_answers_is_a_problem() {
-        let router = || with_fallbacks(health::routes(info(true)));
+        let router = || with_fallbacks(route::router(health::routes(info(true))));
         let answer = ask(router(), "GET", "/nothing").await;
         assert_eq!(answer.status, 404);
         assert_eq!(answer.header("content-type"), "application/problem+json");

@@ -29,8 +29,12 @@ pub(super) struct Pipeline<'a> {
     running: FuturesOrdered<BoxFuture<'a, (Answer, Share)>>,
     /// Keys that had to be waited for since the pipeline was last empty; true where one is written.
     keys: BTreeMap<Key, bool>,
+    /// Something about all keys is under way.
+    about_all: bool,
     /// Commands started since then.
     admitted: usize,
+    /// Bytes of their keys and values that were to be waited for.
+    bytes: usize,
     budget: Arc<Budget>,
 }
 
@@ -41,7 +45,9 @@ impl<'a> Pipeline<'a> {
             tally: door.backend.tally(),
             running: FuturesOrdered::new(),
             keys: BTreeMap::new(),
+            about_all: false,
             admitted: 0,
+            bytes: 0,
             budget: Arc::default(),
         }
     }
@@ -50,22 +56,37 @@ impl<'a> Pipeline<'a> {
         self.running.is_empty()
     }
 
+    /// Commands that are under way.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Bytes of commands that are under way, and of values that wait to be encoded.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes + self.budget.taken()
+    }
+
     /// Whether `plan` may start now: there is room, and it neither writes a key under way nor reads one being written.
+    /// What is about all keys starts, and is, alone.
     pub(super) fn admits(&self, plan: &Plan) -> bool {
         let commands = plan.commands();
-        let conflicts = |command: &Command| {
-            self.keys.get(command.key()).is_some_and(|written| *written || !command.is_read())
+        let conflicts = |command: &Command| match command.key() {
+            Some(key) => self.keys.get(key).is_some_and(|written| *written || !command.is_read()),
+            None => true,
         };
         self.is_empty()
-            || (self.admitted + commands.len() <= limits::RESP_BATCH && !commands.iter().any(conflicts))
+            || (!self.about_all
+                && self.admitted + commands.len() <= limits::RESP_BATCH
+                && self.bytes < limits::RESP_REQUEST_BYTES
+                && !commands.iter().any(conflicts))
     }
 
     /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
     /// waited for.
     pub(super) fn start(&mut self, plan: Plan, now: UnixMillis) -> Option<Answer> {
-        let Plan { commands, shape, options, with_outcome } = plan;
+        let Plan { commands, shape, options, with_outcome, mute } = plan;
         self.admitted += commands.len();
-        let form = Form { shape, with_outcome };
+        let form = Form { shape, with_outcome, mute };
         match commands {
             Commands::One(command) => self.start_one(command, form, options, now),
             Commands::Many(commands) => self.start_many(commands, form, options, now),
@@ -82,7 +103,9 @@ impl<'a> Pipeline<'a> {
         let (answer, _share) = self.running.next().await?;
         if self.is_empty() {
             self.keys.clear();
+            self.about_all = false;
             self.admitted = 0;
+            self.bytes = 0;
         }
         Some(answer)
     }
@@ -105,13 +128,22 @@ impl<'a> Pipeline<'a> {
                 None
             }
             Err(command) => {
-                self.keys.insert(command.key().clone(), !command.is_read());
+                self.note(&command);
                 let (backend, share) = (self.backend, Share::of(&self.budget));
                 let reply = backend.execute(command, options);
                 let done = reply.map(move |result| keep(answer(form, result, backend.now()), share));
                 self.running.push_back(done.boxed());
                 None
             }
+        }
+    }
+
+    /// Remembers what a command under way is about.
+    fn note(&mut self, command: &Command) {
+        self.bytes += command.payload_bytes();
+        match command.key() {
+            Some(key) => drop(self.keys.insert(key.clone(), !command.is_read())),
+            None => self.about_all = true,
         }
     }
 
@@ -132,7 +164,7 @@ impl<'a> Pipeline<'a> {
             }
         }
         if rest.is_empty() {
-            let done = gathering.finish();
+            let done = finished(form, gathering);
             if self.is_empty() {
                 self.admitted = 0;
                 return Some(done.0);
@@ -141,7 +173,7 @@ impl<'a> Pipeline<'a> {
             return None;
         }
         for (_, command) in &rest {
-            self.keys.insert(command.key().clone(), !command.is_read());
+            self.note(command);
         }
         let done = async move {
             let run = |(index, command)| backend.execute(command, options).map(move |result| (index, result));
@@ -149,7 +181,7 @@ impl<'a> Pipeline<'a> {
             while let Some((index, result)) = results.next().await {
                 gathering.add(index, answer(form, result, backend.now()));
             }
-            gathering.finish()
+            finished(form, gathering)
         };
         self.running.push_back(done.boxed());
         None
@@ -161,9 +193,13 @@ impl<'a> Pipeline<'a> {
 struct Form {
     shape: Shape,
     with_outcome: bool,
+    mute: bool,
 }
 
 fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
+    if form.mute {
+        return Answer::Nothing;
+    }
     let reply = match result {
         Ok(reply) => reply,
         Err(error) => return Answer::Error(error),
@@ -174,6 +210,12 @@ fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) 
         Some(outcome) => answer.with_outcomes(vec![outcome]),
         None => answer,
     }
+}
+
+/// The answer to all commands, unless nobody wants it.
+fn finished(form: Form, gathering: Gathering) -> (Answer, Share) {
+    let (answer, share) = gathering.finish();
+    (if form.mute { Answer::Nothing } else { answer }, share)
 }
 
 /// The answer with its share of the budget, or an error in its place.

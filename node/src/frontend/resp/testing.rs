@@ -3,10 +3,14 @@
 use super::{Backend, RespCounters, RespDoor};
 use crate::{
     admin::{
-        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, PeerLink, SlotRange,
+        Topology,
     },
-    coordinator::{CoordinatorError, ExistedReply, GetReply, RequestOptions, SetReply},
-    frontend::{Command, Reply},
+    auth::Auth,
+    coordinator::{
+        CoordinatorError, ExistedReply, FlushReply, GetReply, RequestOptions, ScanReply, SetReply, SlotReply,
+    },
+    frontend::{Command, Gate, Reply},
     metrics::{DoorName, DoorRequests, Metrics, Tally},
 };
 use futures::{
@@ -17,13 +21,18 @@ use futures::{
 use parking_lot::Mutex;
 use shoal_membership::{Addresses, NodeInfo};
 use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
-pub(super) use crate::test_support::outcome;
+pub(super) use crate::test_support::{live, outcome};
 
 pub(super) fn value(text: &str) -> Value {
     Value::new(text.to_owned()).unwrap()
+}
+
+/// The key of a command; nothing where it is about all keys.
+fn name(command: &Command) -> &[u8] {
+    command.key().map_or(&[], Key::as_bytes)
 }
 
 /// A map that answers at once what is local, and the rest when told to.
@@ -58,15 +67,13 @@ impl MapBackend {
     /// The keys of the remote commands held.
     pub(super) fn held_keys(&self) -> Vec<String> {
         let held = self.held.lock();
-        held.iter()
-            .map(|(command, ..)| String::from_utf8_lossy(command.key().as_bytes()).into_owned())
-            .collect()
+        held.iter().map(|(command, ..)| String::from_utf8_lossy(name(command)).into_owned()).collect()
     }
 
     fn run(&self, command: Command) -> Result<Reply, CoordinatorError> {
         let mut map = self.map.lock();
         let outcome = outcome();
-        if command.key().as_bytes().ends_with(b"!") {
+        if name(&command).ends_with(b"!") {
             return Err(CoordinatorError::NotReady);
         }
         Ok(match command {
@@ -78,11 +85,25 @@ impl MapBackend {
             Command::Delete(key) => {
                 Reply::Deleted(ExistedReply { existed: map.remove(&key).is_some(), outcome })
             }
-            Command::Expire(key, _) => {
+            Command::GetAndExpire(key, _) => {
+                Reply::Value(GetReply { value: map.get(&key).cloned(), outcome })
+            }
+            Command::Expire(key, _) | Command::ExpireIf(key, ..) => {
                 Reply::Touched(ExistedReply { existed: map.contains_key(&key), outcome })
             }
             // A map has no owners.
             Command::Explain(_) => return Err(CoordinatorError::NotReady),
+            Command::Usage(key) => Reply::Usage(map.get(&key).map(|value| value.as_bytes().len() as u64)),
+            Command::Flush { .. } => {
+                map.clear();
+                let tag = shoal_proto::types::Tag::from_bits(1).unwrap();
+                Reply::Flushed(FlushReply { tag, epoch: 2, adopted: 1, members: 1 })
+            }
+            Command::Scan(_) => Reply::Scanned(ScanReply { keys: map.keys().cloned().collect(), cursor: 0 }),
+            Command::Slot { limit, .. } => {
+                let keys = map.keys().take(limit as usize).cloned().collect();
+                Reply::Slot(SlotReply { count: map.len() as u64, keys })
+            }
         })
     }
 }
@@ -102,7 +123,7 @@ impl Backend for MapBackend {
         _: &RequestOptions,
         _: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        if self.remote && command.key().as_bytes().starts_with(b"r") {
+        if command.key().is_none() || (self.remote && name(&command).starts_with(b"r")) {
             return Err(command);
         }
         Ok(self.run(command))
@@ -140,6 +161,11 @@ fn address(port: u16) -> NodeAddress {
 impl ClusterInfo for ThreeNodes {
     fn me(&self) -> NodeAddress {
         address(1)
+    }
+
+    fn redis_id(&self, node: &NodeId) -> String {
+        let port = node.as_str().trim_start_matches("node-");
+        address(port.parse().unwrap()).redis_id
     }
 
     fn key_slot(&self, key: &[u8]) -> u16 {
@@ -201,6 +227,15 @@ impl ClusterInfo for ThreeNodes {
         futures::stream::empty().boxed()
     }
 
+    fn links(&self) -> Vec<PeerLink> {
+        let link = |port, dialled| PeerLink {
+            node: address(port).node_id,
+            dialled,
+            age: Duration::from_millis(123),
+        };
+        vec![link(2, true), link(2, false)]
+    }
+
     fn is_ready(&self) -> bool {
         true
     }
@@ -211,5 +246,16 @@ impl ClusterInfo for ThreeNodes {
 }
 
 pub(super) fn door(backend: Arc<MapBackend>) -> Arc<RespDoor> {
-    Arc::new(RespDoor::new(backend, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None))
+    Arc::new(open_door(backend))
+}
+
+/// A door that asks nobody for anything.
+pub(super) fn open_door(backend: Arc<MapBackend>) -> RespDoor {
+    guarded_door(backend, Arc::default())
+}
+
+/// A door that asks for the credentials of `auth`.
+pub(super) fn guarded_door(backend: Arc<MapBackend>, auth: Arc<Auth>) -> RespDoor {
+    let gate = Gate::new(auth, Metrics::default().auth_refused.door(DoorName::Resp));
+    RespDoor::new(backend, gate, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), Arc::new(live()))
 }

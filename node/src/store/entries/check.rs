@@ -31,6 +31,7 @@ impl Entries {
         }
         assert_eq!(slots, BTreeSet::new(), "slots that belong to no entry");
         assert_eq!(self.index.len() as u64, count);
+        assert_eq!(self.expiring, due.len() as u64);
         for bucket in 0..wheel_lists {
             let mut next = self.any_due(bucket);
             while let Some(at) = next {

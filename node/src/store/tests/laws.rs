@@ -25,6 +25,10 @@ enum Op {
         page_bytes: usize,
     },
     Clear(u16),
+    Forget {
+        key: u16,
+        through: u64,
+    },
     Limit(u64),
 }
 
@@ -75,6 +79,7 @@ fn ops(keys: u16, max_len: usize, limits: std::ops::Range<u64>) -> impl Strategy
         2 => (1..5usize).prop_map(|budget| Op::Expire { budget }),
         1 => (0..600usize).prop_map(|page_bytes| Op::Scan { page_bytes }),
         1 => (0..4 * VNODES).prop_map(Op::Clear),
+        2 => (0..keys, 1..30u64).prop_map(|(key, through)| Op::Forget { key, through }),
         1 => limits.prop_map(Op::Limit),
     ];
     proptest::collection::vec(op, 1..300)
@@ -113,6 +118,13 @@ fn compare(store: &Store, ops: Vec<Op>) {
             Op::Get(n) => {
                 let (vnode, key) = place(n);
                 assert_eq!(store.get(vnode, &key, now), model.get(vnode, &key, now));
+            }
+            Op::Forget { key: n, through } => {
+                let (vnode, key) = place(n);
+                assert_eq!(
+                    store.forget(vnode, &key, tag(through)),
+                    model.forget_key(vnode, &key, tag(through))
+                );
             }
             Op::Peek(n) => {
                 let (vnode, key) = place(n);

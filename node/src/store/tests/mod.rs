@@ -312,3 +312,28 @@ fn entries_are_walked_in_the_order_of_whole_hashes() {
     assert!(all.windows(2).any(|pair| pair[0] >> 48 == pair[1] >> 48));
     assert_eq!(seen, all);
 }
+
+#[test]
+fn a_limit_that_is_lowered_is_reached_step_by_step_and_one_that_is_raised_makes_room() {
+    let store = store(8 << 20, 0.0);
+    let fill = |ticks| {
+        for i in 0..128 {
+            put(&store, &format!("k{i}"), value(ticks, None, vec![0; 64 << 10]), Cause::User);
+        }
+    };
+    fill(1);
+    assert!(store.stats().bytes > 7 << 20);
+    store.set_max_bytes(4 << 20);
+    let mut rounds = 0;
+    while store.expire(NOW, 1) == 1 {
+        store.check();
+        rounds += 1;
+    }
+    assert!(rounds > 1);
+    let stats = store.stats();
+    assert!(stats.bytes <= 4 << 20 && stats.bytes > 3 << 20, "{stats:?}");
+    assert_eq!(stats.max_bytes, 4 << 20);
+    store.set_max_bytes(32 << 20);
+    fill(2);
+    assert_eq!(store.stats().entries, 128);
+}

@@ -57,6 +57,12 @@ impl Model {
         self.held.retain(|_, held| held.entry.value().is_some() || now.saturating_since(held.since) < LIFE);
     }
 
+    pub(super) fn forget_key(&mut self, vnode: Vnode, key: &Key, through: Tag) -> bool {
+        let place = (vnode, key.clone());
+        let found = self.held.get(&place).is_some_and(|held| held.entry.version().tag <= through);
+        found && self.held.remove(&place).is_some()
+    }
+
     pub(super) fn clear_vnode(&mut self, vnode: Vnode) {
         self.held.retain(|(other, _), _| *other != vnode);
     }

@@ -1,6 +1,10 @@
-use crate::frontend::resp::{
-    parser::{ProtocolError, TooLarge},
-    request::Request,
+use super::refused::READ_MODIFY_WRITE;
+use crate::{
+    frontend::resp::{
+        parser::{ProtocolError, TooLarge},
+        request::Request,
+    },
+    live::SetError,
 };
 use shoal_proto::types::{KeyTooLong, UnknownConsistency, ValueTooLong};
 
@@ -11,6 +15,8 @@ pub(in crate::frontend::resp) enum CommandError {
     Unknown { name: String, arguments: String },
     #[error("unknown subcommand '{subcommand}'. Try {command} HELP.")]
     UnknownSubcommand { command: &'static str, subcommand: String },
+    #[error("wrong number of arguments for '{}|{}' command", .0.to_ascii_lowercase(), .1.to_ascii_lowercase())]
+    SubcommandArity(&'static str, &'static str),
     #[error("wrong number of arguments for '{}' command", .0.to_ascii_lowercase())]
     Arity(&'static str),
     #[error("syntax error")]
@@ -19,10 +25,16 @@ pub(in crate::frontend::resp) enum CommandError {
     NotAnInteger,
     #[error("invalid expire time in '{}' command", .0.to_ascii_lowercase())]
     Expire(&'static str),
-    #[error("unsupported option {0}")]
+    #[error("Unsupported option {0}")]
     Option(String),
-    #[error("'{0}' is a read-modify-write, which needs consensus per key; this store does not offer it")]
+    #[error("Unrecognized option '{0}'")]
+    Unrecognized(String),
+    #[error("Unknown client type '{0}'")]
+    ClientType(String),
+    #[error("'{0}' {READ_MODIFY_WRITE}")]
     NeedsConsensus(&'static str),
+    #[error("'{name}' {reason}")]
+    Refused { name: &'static str, reason: &'static str },
     #[error("'{0}' takes no consistency level")]
     NoLevel(&'static str),
     #[error("{0}")]
@@ -32,6 +44,19 @@ pub(in crate::frontend::resp) enum CommandError {
          Are you sure your configuration is correct?"
     )]
     NoPassword,
+    #[error("Authentication required.")]
+    Unproven,
+    #[error(
+        "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> \
+         option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )]
+    HelloUnproven,
+    #[error("Authentication required, and the time for it is up.")]
+    Late,
+    #[error("invalid username-password pair or user is disabled.")]
+    WrongPassword,
+    #[error("User {user} has no permissions to run the '{}' command", command.to_ascii_lowercase())]
+    Forbidden { user: String, command: String },
     #[error("unsupported protocol version")]
     Protocol,
     #[error("DB index is out of range")]
@@ -48,6 +73,8 @@ pub(in crate::frontend::resp) enum CommandError {
     Http,
     #[error("Protocol error: {0}")]
     Stream(#[from] ProtocolError),
+    #[error(transparent)]
+    Setting(#[from] SetError),
     #[error(transparent)]
     Level(#[from] UnknownConsistency),
 }
@@ -81,15 +108,28 @@ impl CommandError {
         Self::Option(shown(text, 128))
     }
 
+    /// A field that is not known.
+    pub(super) fn unrecognized(text: &[u8]) -> Self {
+        Self::Unrecognized(shown(text, 128))
+    }
+
+    /// A type of clients that is not known.
+    pub(super) fn client_type(text: &[u8]) -> Self {
+        Self::ClientType(shown(text, 128))
+    }
+
     /// Whether nothing can be understood after it.
     pub(in crate::frontend::resp) fn ends_connection(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Http)
+        matches!(self, Self::Stream(_) | Self::Http | Self::Late)
     }
 
     /// The text of a RESP error: a code, a blank, the text.
     pub(in crate::frontend::resp) fn text(&self) -> String {
         match self {
             Self::Protocol => format!("NOPROTO {self}"),
+            Self::Unproven | Self::HelloUnproven | Self::Late => format!("NOAUTH {self}"),
+            Self::WrongPassword => format!("WRONGPASS {self}"),
+            Self::Forbidden { .. } => format!("NOPERM {self}"),
             _ => format!("ERR {self}"),
         }
     }

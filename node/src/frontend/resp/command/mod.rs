@@ -1,21 +1,27 @@
 //! Every command the door knows, and what becomes of a request.
 
+mod acl;
 mod client;
 mod cluster;
+mod config;
 mod connection;
 mod consistency;
 mod error;
 mod hello;
 mod introspection;
 mod key;
+mod keyspace;
 mod number;
+mod object;
+mod refused;
 mod server;
 mod string;
 
 pub(super) use error::CommandError;
+pub(super) use number::is_integer;
 
 use super::{RespDoor, plan::Plan, request::Request, session::Session, writer::Writer};
-use crate::coordinator::RequestOptions;
+use crate::{auth::Scope, coordinator::RequestOptions, metrics::Refused};
 use shoal_proto::types::UnixMillis;
 
 /// What is to be done about a request.
@@ -37,36 +43,38 @@ pub(super) struct Context<'a> {
 }
 
 /// Finds the command of `request` and checks its arguments.
-pub(super) fn prepare(door: &RespDoor, session: &Session, request: Request, now: UnixMillis) -> Prepared {
+pub(super) fn prepare(door: &RespDoor, session: &mut Session, request: Request, now: UnixMillis) -> Prepared {
     try_prepare(door, session, request, now).unwrap_or_else(Prepared::Refused)
 }
 
 fn try_prepare(
     door: &RespDoor,
-    session: &Session,
+    session: &mut Session,
     mut request: Request,
     now: UnixMillis,
 ) -> Result<Prepared, CommandError> {
-    let options =
-        RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
-    let spec = find(&request)?;
+    let options = RequestOptions { consistency: session.consistency, timeout: None, tag: None };
+    let spec = permitted(door, session, &request)?;
+    session.command = spec.name;
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
         Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
-        Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
+        Handler::Either(plan, handler) => Ok(match plan(&request)? {
+            Some(plan) => Prepared::Plan(Plan { options, ..plan }),
+            None => Prepared::Local(handler, request),
+        }),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
         Handler::Level => {
             let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
             request.skip(2);
-            let spec = find(&request)?;
+            let spec = permitted(door, session, &request)?;
             match spec.handler {
                 Handler::Data(plan) => {
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
-                Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                Handler::Local(_) | Handler::Either(..) | Handler::Levelless(_) | Handler::Level => {
                     Err(CommandError::NoLevel(spec.name))
                 }
             }
@@ -106,10 +114,10 @@ enum Handler {
     Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
+    /// One or the other, depending on the subcommand.
+    Either(fn(&Request) -> Result<Option<Plan>, CommandError>, Answer),
     /// `CL`: answered by the connection, or a level before another command.
     Level,
-    /// Known, and refused with the reason.
-    NeedsConsensus,
 }
 
 impl Spec {
@@ -118,19 +126,39 @@ impl Spec {
         if self.arity < 0 { arguments >= least } else { arguments == least }
     }
 
-    fn is_offered(&self) -> bool {
-        !matches!(self.handler, Handler::NeedsConsensus)
+    /// What a client must be allowed to do for it; `None` when it may still have to prove who it is.
+    fn scope(&self) -> Option<Scope> {
+        let is = |flag| self.flags.contains(&flag);
+        match (is("no_auth"), is("write")) {
+            (true, _) => None,
+            (false, true) => Some(Scope::Write),
+            (false, false) => Some(Scope::Read),
+        }
     }
 }
 
 const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
 const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
 const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
 const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
+/// Where its keys are, `COMMAND GETKEYS` tells.
+const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
+const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
+
+/// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
+const ADMIN: &[(&str, &str)] = &[
+    ("CLIENT", "KILL"),
+    ("CLIENT", "PAUSE"),
+    ("CLIENT", "UNPAUSE"),
+    ("CONFIG", "RESETSTAT"),
+    ("CONFIG", "REWRITE"),
+    ("CONFIG", "SET"),
+];
 
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
@@ -167,24 +195,44 @@ const fn local(
     Spec { name, arguments, summary, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
 }
 
-const fn refused(name: &'static str) -> Spec {
-    let (arguments, summary) = ("", "Refused: it is a read-modify-write");
-    Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
+/// One that a client may give that has still to authenticate.
+const fn unproven(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    answer: Answer,
+) -> Spec {
+    Spec { flags: UNPROVEN, ..local(name, arguments, summary, arity, answer) }
+}
+
+const fn flush(name: &'static str, summary: &'static str) -> Spec {
+    let handler = Handler::Levelless(keyspace::flush);
+    Spec { name, arguments: "[ASYNC | SYNC]", summary, arity: -1, flags: WRITE, keys: NONE, handler }
+}
+
+const fn either(
+    name: &'static str,
+    summary: &'static str,
+    keys: Keys,
+    plan: fn(&Request) -> Result<Option<Plan>, CommandError>,
+    answer: Answer,
+) -> Spec {
+    let (arguments, handler) = ("subcommand [argument ...]", Handler::Either(plan, answer));
+    Spec { name, arguments, summary, arity: -2, flags: &["readonly"], keys, handler }
 }
 
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
-    refused("APPEND"),
+    local("ACL", "WHOAMI", "Tells which user the connection is", -2, acl::acl),
     local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
-    local("AUTH", "[username] password", "Authenticates the connection", -2, hello::auth),
-    refused("BITFIELD"),
-    refused("BITOP"),
+    unproven("AUTH", "[username] password", "Authenticates the connection", -2, acl::auth),
     Spec {
         name: "CL",
         arguments: "[level [command [argument ...]]]",
         summary: "Tells or sets the connection's consistency level, or runs one command at a level",
         arity: -1,
-        flags: PLAIN,
+        flags: MOVABLE,
         keys: NONE,
         handler: Handler::Level,
     },
@@ -195,7 +243,7 @@ const SPECS: &[Spec] = &[
         -2,
         client::client,
     ),
-    local("CLUSTER", "subcommand [argument ...]", "Tells who owns which hash slots", -2, cluster::cluster),
+    either("CLUSTER", "Tells who owns which hash slots", NONE, cluster::plan, cluster::cluster),
     local(
         "COMMAND",
         "[subcommand [argument ...]]",
@@ -203,40 +251,70 @@ const SPECS: &[Spec] = &[
         -1,
         introspection::command,
     ),
-    local("CONFIG", "GET pattern [pattern ...]", "Tells settings that tools look for", -2, server::config),
-    refused("COPY"),
+    local(
+        "CONFIG",
+        "subcommand [argument ...]",
+        "Tells settings, and changes those that can change while the node runs",
+        -2,
+        config::config,
+    ),
     local("DBSIZE", "", "Counts the values this node holds", 1, server::dbsize),
-    refused("DECR"),
-    refused("DECRBY"),
     write("DEL", "key [key ...]", "Deletes keys, at QUORUM unless a level is chosen", -2, ALL, key::delete),
     local("ECHO", "message", "Answers the message", 2, connection::echo),
     read("EXISTS", "key [key ...]", "Counts the keys that exist", -2, ALL, key::exists),
-    write("EXPIRE", "key seconds", "Lets a key expire after a time", -3, FIRST, key::expire),
-    write("EXPIREAT", "key unix-time-seconds", "Lets a key expire at an instant", -3, FIRST, key::expire_at),
+    write(
+        "EXPIRE",
+        "key seconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::expire,
+    ),
+    write(
+        "EXPIREAT",
+        "key unix-time-seconds [NX | XX | GT | LT]",
+        "Lets a key expire at an instant",
+        -3,
+        FIRST,
+        key::expire_at,
+    ),
     read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
+    flush("FLUSHALL", "Drops all keys of the whole cluster"),
+    flush("FLUSHDB", "Drops all keys of the whole cluster, which has one database"),
     read("GET", "key", "Reads a value", 2, FIRST, string::get),
-    refused("GETDEL"),
-    refused("GETEX"),
-    refused("GETSET"),
-    local(
+    write(
+        "GETEX",
+        "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+        "Reads a value, and then changes when it expires",
+        -2,
+        FIRST,
+        string::getex,
+    ),
+    read("GETRANGE", "key start end", "Reads a part of a value", 4, FIRST, string::getrange),
+    unproven(
         "HELLO",
         "[protover [AUTH username password] [SETNAME clientname]]",
         "Greets, and chooses RESP2 or RESP3",
         -1,
         hello::hello,
     ),
-    refused("INCR"),
-    refused("INCRBY"),
-    refused("INCRBYFLOAT"),
     local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
+    either("MEMORY", "Tells what a key is charged", SECOND, object::memory_plan, object::memory),
     read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
     write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
-    refused("MSETNX"),
+    either("OBJECT", "Tells how a value is kept", SECOND, object::object_plan, object::object),
     write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
-    write("PEXPIRE", "key milliseconds", "Lets a key expire after a time", -3, FIRST, key::pexpire),
+    write(
+        "PEXPIRE",
+        "key milliseconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::pexpire,
+    ),
     write(
         "PEXPIREAT",
-        "key unix-time-milliseconds",
+        "key unix-time-milliseconds [NX | XX | GT | LT]",
         "Lets a key expire at an instant",
         -3,
         FIRST,
@@ -253,12 +331,19 @@ const SPECS: &[Spec] = &[
         string::psetex,
     ),
     read("PTTL", "key", "Tells how long a key has to live, in milliseconds", 2, FIRST, key::pttl),
-    local("QUIT", "", "Closes the connection", -1, connection::quit),
+    unproven("QUIT", "", "Closes the connection", -1, connection::quit),
     local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
-    refused("RENAME"),
-    refused("RENAMENX"),
-    local("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    unproven("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    Spec {
+        name: "SCAN",
+        arguments: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        summary: "Walks over all keys of the whole cluster",
+        arity: -2,
+        flags: &["readonly"],
+        keys: NONE,
+        handler: Handler::Levelless(keyspace::scan),
+    },
     local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
     write(
         "SET",
@@ -268,10 +353,7 @@ const SPECS: &[Spec] = &[
         FIRST,
         string::set,
     ),
-    refused("SETBIT"),
     write("SETEX", "key seconds value", "Stores a value that expires after a time", 4, FIRST, string::setex),
-    refused("SETNX"),
-    refused("SETRANGE"),
     Spec {
         name: "SHOAL.EXPLAIN",
         arguments: "key",
@@ -289,6 +371,7 @@ const SPECS: &[Spec] = &[
         consistency::outcome,
     ),
     read("STRLEN", "key", "Tells the length of a value", 2, FIRST, string::strlen),
+    read("SUBSTR", "key start end", "Reads a part of a value, as GETRANGE does", 4, FIRST, string::getrange),
     local("TIME", "", "Tells the node's clock", 1, server::time),
     read(
         "TOUCH",
@@ -320,8 +403,39 @@ static NAMES: [u128; SPECS.len()] = {
 
 /// The command `request` names.
 fn find(request: &Request) -> Result<&'static Spec, CommandError> {
-    let spec = lookup(request.argument(0)).ok_or_else(|| CommandError::unknown(request))?;
+    let name = request.argument(0);
+    let unknown = || refused::reason(name).unwrap_or_else(|| CommandError::unknown(request));
+    let spec = lookup(name).ok_or_else(unknown)?;
     if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
+}
+
+/// The same, if the client may give it. Every request passes here, the one after `CL` as well.
+fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
+    let spec = match find(request) {
+        Err(CommandError::Refused { .. }) if session.identity.is_none() => {
+            door.gate.count(Refused::Missing);
+            return Err(CommandError::Unproven);
+        }
+        found => found?,
+    };
+    // Nothing is looked up for who may do everything.
+    if session.identity.as_ref().is_some_and(|identity| identity.scope() == Scope::Write) {
+        return Ok(spec);
+    }
+    let admin = ADMIN.iter().find(|(name, sub)| *name == spec.name && is(request.argument(1), sub));
+    let needed = if admin.is_some() { Some(Scope::Write) } else { spec.scope() };
+    let (why, error) = match (&session.identity, needed) {
+        (_, None) => return Ok(spec),
+        (Some(identity), Some(scope)) if identity.scope() >= scope => return Ok(spec),
+        (Some(identity), _) => {
+            let user = identity.name().to_owned();
+            let command = admin.map_or_else(|| spec.name.to_owned(), |(name, sub)| format!("{name}|{sub}"));
+            (Refused::Forbidden, CommandError::Forbidden { user, command })
+        }
+        (None, _) => (Refused::Missing, CommandError::Unproven),
+    };
+    door.gate.count(why);
+    Err(error)
 }
 
 /// The command of that name, in any case.
