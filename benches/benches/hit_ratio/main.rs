@@ -22,8 +22,10 @@ const LEAST_BYTES: u64 = 24 << 20;
 const MOST_BYTES: u64 = 512 << 20;
 
 fn main() {
-    let folder =
-        std::env::var_os("SHOAL_TRACES").map_or_else(|| PathBuf::from("/work/shared/traces"), PathBuf::from);
+    let Some(folder) = std::env::var_os("SHOAL_TRACES").map(PathBuf::from) else {
+        println!("no traces, no table: SHOAL_TRACES names the folder they are in");
+        return;
+    };
     let wanted = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     let traces = TRACES.iter().filter(|(name, _)| name.contains(&wanted));
     let mut read = Vec::new();
@@ -34,7 +36,6 @@ fn main() {
         }
     }
     if read.is_empty() {
-        println!("no traces, no table: SHOAL_TRACES names the folder they are in");
         return;
     }
     by_objects(&read);
