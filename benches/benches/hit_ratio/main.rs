@@ -11,7 +11,7 @@ mod trace;
 use cache::{Cache, Moka, OVERHEAD, QuickCache, Shoal};
 use shoal_node::store::EvictionPolicy::{Lfu, Lru, S3Fifo, WTinyLfu};
 use shoal_proto::types::MAX_VALUE_BYTES;
-use std::path::PathBuf;
+use std::{fmt::Display, path::PathBuf};
 use trace::{BYTES_ALONE, OBJECTS_ALONE, TRACES, Trace};
 
 const COLUMNS: [&str; 6] = ["wtinylfu", "s3fifo", "lru", "lfu", "quick_cache", "moka"];
@@ -65,7 +65,7 @@ fn by_objects(traces: &Cells) {
         }
     }
     let mean = |column: usize| rows.iter().map(|row| row[column]).sum::<f64>() / rows.len().max(1) as f64;
-    print("mean", 0.0, (0..=COLUMNS.len()).map(|column| format!("{:.2}", mean(column))));
+    print("mean", "", (0..=COLUMNS.len()).map(|column| format!("{:.2}", mean(column))));
 }
 
 fn by_bytes(traces: &Cells) {
@@ -98,7 +98,7 @@ fn by_bytes(traces: &Cells) {
         let count = rows.len().max(1) as f64;
         format!("{:.2} / {:.2}", sum(|hits| hits.0) / count, sum(|hits| hits.1) / count)
     };
-    print("mean", 0.0, (0..COLUMNS.len()).map(mean));
+    print("mean", "", (0..COLUMNS.len()).map(mean));
 }
 
 /// Percent of requests, and of their bytes, that hit. A miss is filled, as the cache's user would.
@@ -118,6 +118,6 @@ fn run(trace: &Trace, cache: &mut dyn Cache, size: impl Fn(u64) -> u64) -> (f64,
     (percent(hits, trace.requests.len() as u64), percent(hit_bytes, all_bytes))
 }
 
-fn print(name: &str, percent: f64, cells: impl Iterator<Item = String>) {
+fn print(name: &str, percent: impl Display, cells: impl Iterator<Item = String>) {
     println!("| {name} | {percent} | {} |", cells.collect::<Vec<_>>().join(" | "));
 }

@@ -94,8 +94,12 @@ struct Table {
 const FREE: [u8; CELL] = [0xFF; CELL];
 
 impl Table {
+    /// As allocated.
     fn bytes(&self) -> u64 {
-        (self.cells.capacity() * CELL) as u64
+        match self.cells.capacity() {
+            0 => 0,
+            cells => (cells * CELL + 8).next_multiple_of(16) as u64,
+        }
     }
 
     /// Locations under exactly this mark.
