@@ -4,7 +4,7 @@ use crate::config::{CallOptions, ClientConfig, MAX_MESSAGE_BYTES, MAX_TIMEOUT, R
 use crate::contact::Contact;
 use crate::course::Course;
 use crate::heard::Heard;
-use crate::link::Watch;
+use crate::link::{Opening, Watch};
 use crate::load::Loads;
 use crate::retry::{Kind, TagOrigin};
 use crate::stats::Counters;
@@ -283,7 +283,7 @@ impl Way {
     async fn follow(cluster: Arc<Cluster>) -> Result<Self, ClientError> {
         let mut attempts = Vec::new();
         for address in &cluster.seeds {
-            let opened = Watch::open(address, cluster.config.connect_timeout, &cluster.heard).await;
+            let opened = Watch::open(address, &Opening::new(&cluster.config), &cluster.heard).await;
             let taken = opened.and_then(|watch| {
                 if let Some(watch) = &watch {
                     let told = Topology::try_from(watch.first.clone());

@@ -1,6 +1,6 @@
-use crate::ClientError;
-use crate::config::{KEEP_ALIVE, MAX_MESSAGE_BYTES};
+use crate::config::{ClientConfig, KEEP_ALIVE, MAX_MESSAGE_BYTES};
 use crate::heard::Heard;
+use crate::{ClientError, TlsConfig};
 use shoal_proto::wire::kv::v1::{
     PipelineRequest, PipelineResponse, TopologyRequest, TopologyResponse, kv_client::KvClient,
 };
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Streaming};
+use tonic::{Code, Status, Streaming};
 
 /// An open pipeline to one node.
 pub(crate) struct Link {
@@ -24,10 +24,17 @@ pub(crate) struct Watch {
     pub(crate) changes: Streaming<TopologyResponse>,
 }
 
+/// How connections are opened.
+#[derive(Clone)]
+pub(crate) struct Opening {
+    patience: Duration,
+    tls: Option<TlsConfig>,
+}
+
 /// Opens links, to the addresses in turn.
 pub(crate) struct Dialler {
     addresses: Vec<String>,
-    patience: Duration,
+    opening: Opening,
     next: usize,
     /// Where what a node says before the first call goes; `None` asks for nothing.
     heard: Option<Arc<Heard>>,
@@ -35,13 +42,13 @@ pub(crate) struct Dialler {
 
 impl Dialler {
     /// Takes whoever answers.
-    pub(crate) fn new(addresses: Vec<String>, patience: Duration) -> Self {
-        Self { addresses, patience, next: 0, heard: None }
+    pub(crate) fn new(addresses: Vec<String>, opening: Opening) -> Self {
+        Self { addresses, opening, next: 0, heard: None }
     }
 
     /// Takes only nodes of the cluster of `heard`: an address may have been given to a node of another one.
-    pub(crate) fn within(heard: Arc<Heard>, address: String, patience: Duration) -> Self {
-        Self { heard: Some(heard), ..Self::new(vec![address], patience) }
+    pub(crate) fn within(heard: Arc<Heard>, address: String, opening: Opening) -> Self {
+        Self { heard: Some(heard), ..Self::new(vec![address], opening) }
     }
 
     /// Tries every address once, beginning after the one that was dialled last.
@@ -50,7 +57,7 @@ impl Dialler {
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];
             self.next += 1;
-            match in_time(self.patience, open(address, self.heard.as_deref())).await {
+            match self.opening.link(address, self.heard.as_deref()).await {
                 Ok(link) => {
                     tracing::debug!(address, "connected");
                     return Ok(link);
@@ -66,41 +73,80 @@ impl Watch {
     /// Asks the node at `address` for the topology; `None` when it does not know the question.
     pub(crate) async fn open(
         address: &str,
-        patience: Duration,
+        opening: &Opening,
         heard: &Heard,
     ) -> Result<Option<Self>, String> {
-        in_time(patience, async { greet(&connect(address).await?, heard).await }).await
+        opening.in_time(async { greet(&opening.channel(address).await?, heard).await }).await
     }
 }
 
-async fn in_time<T>(
-    patience: Duration,
-    opening: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
-    // Rare, and too large to lie in the future of every caller.
-    let opened = timeout(patience, Box::pin(opening)).await;
-    opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis())))
-}
-
-async fn open(address: &str, heard: Option<&Heard>) -> Result<Link, String> {
-    let channel = connect(address).await?;
-    if let Some(heard) = heard {
-        greet(&channel, heard).await?;
+impl Opening {
+    pub(crate) fn new(config: &ClientConfig) -> Self {
+        Self { patience: config.connect_timeout, tls: config.tls.clone() }
     }
-    // One message on its way is enough: calls that come meanwhile travel together in the next.
-    let (requests, stream) = mpsc::channel(1);
-    let replies = client(&channel).pipeline(ReceiverStream::new(stream)).await;
-    let replies = replies.map_err(|status| status.message().to_owned())?.into_inner();
-    Ok(Link { channel, requests, replies })
-}
 
-async fn connect(address: &str) -> Result<Channel, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| describe(&error))?;
-    let endpoint = endpoint
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
-    endpoint.connect().await.map_err(|error| describe(&error))
+    async fn link(&self, address: &str, heard: Option<&Heard>) -> Result<Link, String> {
+        self.in_time(async {
+            let channel = self.channel(address).await?;
+            if let Some(heard) = heard {
+                greet(&channel, heard).await?;
+            }
+            // One message on its way is enough: calls that come meanwhile travel together in the next.
+            let (requests, stream) = mpsc::channel(1);
+            let replies = client(&channel).pipeline(ReceiverStream::new(stream)).await;
+            let replies = replies.map_err(|status| said(&status))?.into_inner();
+            Ok(Link { channel, requests, replies })
+        })
+        .await
+    }
+
+    /// Puts what is behind an error of the transport into words, where that is known.
+    fn explain(&self, why: String) -> String {
+        let known = match &self.tls {
+            // An alert of TLS, read as the head of a frame.
+            None if why.contains("frame with invalid size") => {
+                "the node speaks TLS, and this client does not"
+            }
+            Some(_) if why.contains("InvalidContentType") => {
+                "the node does not speak TLS, and this client does"
+            }
+            Some(_) if why.contains("UnknownIssuer") => {
+                "the node's certificate is not signed by a CA that is trusted"
+            }
+            Some(_) if why.contains("CertificateRequired") => "the node asks for a certificate of the client",
+            // Whether the reason arrives before the connection is gone is a matter of luck.
+            Some(tls) if tls.identity.is_none() && why.contains("connection closed") => {
+                "the node hung up, perhaps because it asks for a certificate of the client"
+            }
+            _ => return why,
+        };
+        format!("{known} ({why})")
+    }
+
+    async fn in_time<T>(&self, opening: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        // Rare, and too large to lie in the future of every caller.
+        let opened = timeout(self.patience, Box::pin(opening)).await;
+        let opened =
+            opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", self.patience.as_millis())));
+        opened.map_err(|why| self.explain(why))
+    }
+
+    async fn channel(&self, address: &str) -> Result<Channel, String> {
+        let connected = async {
+            let endpoint = match &self.tls {
+                None => Endpoint::from_shared(format!("http://{address}"))?,
+                Some(tls) => {
+                    Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls.dialling(address))?
+                }
+            };
+            let endpoint = endpoint
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true);
+            endpoint.connect().await
+        };
+        connected.await.map_err(|error| describe(&error))
+    }
 }
 
 /// Learns the node's cluster, its clock and its topology.
@@ -109,9 +155,9 @@ async fn greet(channel: &Channel, heard: &Heard) -> Result<Option<Watch>, String
     let mut changes = match client(channel).topology(TopologyRequest {}).await {
         Ok(changes) => changes.into_inner(),
         Err(status) if status.code() == Code::Unimplemented => return Ok(None),
-        Err(status) => return Err(status.message().to_owned()),
+        Err(status) => return Err(said(&status)),
     };
-    let first = changes.message().await.map_err(|status| status.message().to_owned())?;
+    let first = changes.message().await.map_err(|status| said(&status))?;
     let first = first.ok_or_else(|| "the node ended the stream".to_owned())?;
     if !heard.admits(first.cluster_id) {
         return Err(format!("{} belongs to another cluster", first.node_id));
@@ -126,9 +172,22 @@ fn client(channel: &Channel) -> KvClient<Channel> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// An error with its causes: tonic's own text says only that there was one.
+/// What a node said, or the transport with its causes.
+fn said(status: &Status) -> String {
+    match status.source() {
+        Some(cause) => format!("{}: {}", status.message(), describe(cause)),
+        None => status.message().to_owned(),
+    }
+}
+
+/// An error with its causes, each said once: tonic's own text says only that there was one.
 fn describe(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<_> =
-        iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+    let mut causes: Vec<String> = Vec::new();
+    for cause in iter::successors(Some(error), |&error| error.source()) {
+        let text = cause.to_string();
+        if !causes.iter().any(|told| told.contains(&text)) {
+            causes.push(text);
+        }
+    }
     causes.join(": ")
 }

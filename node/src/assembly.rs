@@ -11,7 +11,7 @@ use crate::{
     },
     info::{NodeFacts, Parts},
     limits,
-    listen::{BindError, Rest, Sockets},
+    listen::{BindError, Rest, Security, Services, Sockets},
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
@@ -120,7 +120,7 @@ impl Node {
         let metrics = Arc::new(Metrics::default());
         let identity = Identity {
             cluster: config.cluster.clone(),
-            secret: config.secret.clone(),
+            secrets: config.secrets.clone(),
             node_id: config.node_id.clone(),
             generation: state.generation,
         };
@@ -152,7 +152,7 @@ impl Node {
             hints: hints.clone(),
         });
         let peers = Arc::new(Peers::new(
-            PeersConfig { identity: identity.clone() },
+            PeersConfig { identity: identity.clone(), tls: config.tls.clone() },
             cluster.clone(),
             env.clone(),
             shutdown.clone(),
@@ -185,6 +185,7 @@ impl Node {
             resp: resp_counters.clone(),
             http: http_connections.clone(),
             gossip: gossip.counters(),
+            tls: config.tls.clone(),
         }));
         let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
         let _ = local.reporter.set(reporter);
@@ -206,7 +207,9 @@ impl Node {
         let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
         let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
         let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
-        let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
+        let services = Services { replica, grpc, resp: Arc::new(resp), rest, info: info.clone() };
+        let security = Security { tls: config.tls.clone(), metrics: metrics.clone() };
+        let doors = sockets.open(services, &security, &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             info,
@@ -340,7 +343,7 @@ fn gossip_settings(config: &NodeConfig) -> Result<GossipSettings, NodeError> {
     let advertise = &config.advertise.gossip;
     Ok(GossipSettings {
         cluster: config.cluster.clone(),
-        secrets: config.secret.iter().cloned().collect(),
+        secrets: config.secrets.clone(),
         listen: config.listen.gossip,
         advertise: advertise.parse().map_err(|_| NodeError::GossipAddress(advertise.clone()))?,
         seeds: config.seeds.iter().filter(|seed| *seed != advertise).cloned().collect(),

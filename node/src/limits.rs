@@ -33,6 +33,12 @@ pub const BATCH_VALUE_BYTES: usize = 10 * 1024 * 1024;
 
 /// RESP connections served at once; further ones are told so and closed.
 pub const RESP_CLIENTS: usize = 10_000;
+/// Connections accepted and not yet taken over by their door.
+pub const ACCEPTED_AHEAD: usize = 16;
+/// TLS handshakes under way at one door; one more ends that which has been under way for longest.
+pub const HANDSHAKES: usize = 512;
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long accepting rests after it failed.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Arguments of one RESP command.

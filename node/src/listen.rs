@@ -1,5 +1,10 @@
 //! Sockets. The one file of this crate in which a simulated node differs from a real one: the simulator knows gRPC
 //! servers by address alone and has no HTTP.
+//!
+//! Every other door takes its connections from `accept`, which leaves those of a door with TLS to `handshakes` first.
+
+mod accept;
+mod handshakes;
 
 #[cfg(not(madsim))]
 use crate::frontend::{http, standard};
@@ -12,9 +17,13 @@ use crate::{
         resp::{RespDoor, serve},
     },
     limits,
-    metrics::Connections,
+    metrics::{Connections, Metrics, SecuredDoor},
     replica::ReplicaService,
+    tls::Tls,
 };
+use accept::{Accepted, accept};
+use futures::{Stream, StreamExt as _};
+use handshakes::Handshakes;
 use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -30,6 +39,21 @@ pub struct Sockets {
     grpc: TcpListener,
     #[cfg(madsim)]
     grpc: SocketAddr,
+}
+
+/// What stands behind the sockets.
+pub(crate) struct Services {
+    pub(crate) replica: ReplicaService,
+    pub(crate) grpc: GrpcDoor,
+    pub(crate) resp: Arc<RespDoor>,
+    pub(crate) rest: Rest,
+    pub(crate) info: Arc<dyn ClusterInfo>,
+}
+
+/// What doors are secured with, if they are, and where they count who is let in.
+pub(crate) struct Security {
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What the HTTP door runs its requests by, and where it counts its connections.
@@ -76,14 +100,19 @@ impl Sockets {
     /// Opens the doors until shutdown.
     pub(crate) fn open(
         self,
-        replica: ReplicaService,
-        grpc: GrpcDoor,
-        resp: Arc<RespDoor>,
-        rest: Rest,
-        info: Arc<dyn ClusterInfo>,
+        services: Services,
+        security: &Security,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let mut tasks = vec![tokio::spawn(accept_resp(self.resp, resp, shutdown.clone()))];
+        let Services { replica, grpc, resp, rest, info } = services;
+        let enter = |door, listener, tasks: &mut Vec<_>| {
+            let (accepting, incoming) = accept(door, listener, security.handshakes(door), shutdown.clone());
+            tasks.push(accepting);
+            incoming
+        };
+        let mut tasks = Vec::new();
+        let incoming = enter(SecuredDoor::Resp, self.resp, &mut tasks);
+        tasks.push(tokio::spawn(serve_resp(incoming, resp, shutdown.clone())));
         let mut server = Server::builder()
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
@@ -96,7 +125,8 @@ impl Sockets {
         #[cfg(not(madsim))]
         {
             let router = standard::mount(router, info.clone(), shutdown.clone());
-            let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+            let incoming =
+                enter(SecuredDoor::Grpc, self.grpc, &mut tasks).map(|(stream, _)| io::Result::Ok(stream));
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
@@ -104,7 +134,8 @@ impl Sockets {
                 }
             }));
             let router = http::router(rest.door, info);
-            tasks.push(tokio::spawn(http::serve(self.http, router, rest.connections, shutdown.clone())));
+            let incoming = enter(SecuredDoor::Http, self.http, &mut tasks).map(|(stream, _)| stream);
+            tasks.push(tokio::spawn(http::serve(incoming, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
@@ -124,25 +155,36 @@ async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, Bi
     TcpListener::bind(address).await.map_err(|cause| BindError { door, address, cause })
 }
 
+impl Security {
+    fn handshakes(&self, door: SecuredDoor) -> Option<Handshakes> {
+        self.tls.clone().map(|tls| Handshakes::new(door, tls, self.metrics.clone()))
+    }
+}
+
+/// Who is connected, for the services behind the gRPC door.
+#[cfg(not(madsim))]
+impl tonic::transport::server::Connected for crate::tls::Stream<tokio::net::TcpStream> {
+    type ConnectInfo = tonic::transport::server::TcpConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.socket().connect_info()
+    }
+}
+
 /// Serves connections until shutdown and until each of them has ended.
-async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: CancellationToken) {
+async fn serve_resp(
+    mut incoming: impl Stream<Item = Accepted> + Unpin,
+    door: Arc<RespDoor>,
+    shutdown: CancellationToken,
+) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = incoming.next() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: leave the clients in the backlog for a moment.
-                tracing::warn!(%error, "cannot accept a RESP connection");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let _ = stream.set_nodelay(true);
+        let Some((stream, peer)) = accepted else { break };
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
         tokio::spawn(connections.track_future(async move {
             if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
@@ -150,7 +192,7 @@ async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: Cance
             }
         }));
     }
-    drop(listener);
+    drop(incoming);
     connections.close();
     connections.wait().await;
 }

@@ -23,6 +23,7 @@ struct Checked {
     advertise: shoal_membership::Addresses,
     state_dir: PathBuf,
     has_secret: bool,
+    has_tls: bool,
     settings: Vec<Effective>,
     unknown_variables: Vec<String>,
 }
@@ -60,7 +61,8 @@ impl Checked {
         Self {
             node_id: setup.node.node_id.to_string(),
             role: if setup.is_member() { "member" } else { "gateway" },
-            has_secret: setup.node.secret.is_some(),
+            has_secret: !setup.node.secrets.current().is_empty(),
+            has_tls: setup.node.tls.is_some(),
             advertise: setup.node.advertise,
             state_dir: setup.state_dir,
             settings: settings.collect(),
@@ -77,10 +79,11 @@ impl Checked {
         }
         let secret = if self.has_secret { "with" } else { "without" };
         output::line(format!(
-            "ok: {} {}, state in {}, {secret} a cluster secret",
+            "ok: {} {}, state in {}, {secret} a cluster secret{}",
             self.role,
             self.node_id,
-            self.state_dir.display()
+            self.state_dir.display(),
+            if self.has_tls { ", TLS on all TCP doors" } else { "" }
         ))?;
         Ok(())
     }

@@ -10,12 +10,14 @@ mod key_commands;
 mod mget;
 mod node_start;
 pub(crate) mod output;
+mod reload;
 mod remote;
 mod ring;
 mod run;
 mod serve;
 mod settings;
 mod status;
+mod tls_options;
 mod ttl;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! The one place where a command starts a node.
 
-use super::settings::Setup;
+use super::{reload::Reload, settings::Setup};
 use anyhow::Context as _;
 use rand::{TryRng as _, rngs::SysRng};
 use shoal_membership::{
@@ -24,6 +24,11 @@ impl Bound {
     pub(crate) async fn new(setup: Setup) -> anyhow::Result<Self> {
         let sockets = Sockets::bind(&setup.node.listen).await?;
         Ok(Self { setup, sockets })
+    }
+
+    /// Its files that may change while it runs.
+    pub(crate) fn reload(&self) -> Reload {
+        Reload::of(&self.setup)
     }
 
     /// Starts the node.

@@ -1,6 +1,6 @@
 //! The one place where a command talks to a cluster.
 
-use anyhow::Context as _;
+use super::key_commands::Target;
 use serde::Serialize;
 use shoal_client::{
     CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
@@ -13,6 +13,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Said before the reasons why no node was reached.
 const UNREACHED: &str = "is a node running there, and is this its gRPC address (by default port 7381)?";
+
+/// Said before them when a node wants to hear TLS.
+const SECURED: &str = "the node speaks TLS, give --tls-ca (or SHOAL_TLS_CA) with the CA to trust";
 
 /// A cluster, through one of its nodes.
 pub(crate) struct Remote {
@@ -39,10 +42,20 @@ impl Remote {
     ///
     /// # Errors
     /// When none does; tells why of each.
-    pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(target: &Target, consistency: Option<Consistency>) -> anyhow::Result<Self> {
         // Whoever names a node wants that one to answer, and may not reach the others.
-        let config = ClientConfig { timeout: PATIENCE, routing: Routing::Contact, ..ClientConfig::default() };
-        let client = Client::connect(nodes, config).await.context(UNREACHED)?;
+        let config = ClientConfig {
+            timeout: PATIENCE,
+            tls: target.tls.config()?,
+            routing: Routing::Contact,
+            ..ClientConfig::default()
+        };
+        let is_plain = config.tls.is_none();
+        let client = Client::connect(&target.node, config).await;
+        let client = client.map_err(|error| {
+            let is_secured = is_plain && error.to_string().contains("the node speaks TLS");
+            anyhow::Error::from(error).context(if is_secured { SECURED } else { UNREACHED })
+        })?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 

@@ -1,4 +1,4 @@
-use super::node_start::Bound;
+use super::{node_start::Bound, reload};
 use futures::future::{join_all, select_all, try_join_all};
 use shoal_node::RunningNode;
 use shoal_node::admin::ClusterInfo;
@@ -27,7 +27,8 @@ pub(crate) fn start_logs(filter: EnvFilter) {
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
 }
 
-/// Runs nodes until a signal asks to stop or one of them cannot go on; calls `on_ready` once all are ready.
+/// Runs nodes until a signal asks to stop or one of them cannot go on; calls `on_ready` once all are ready. Another signal
+/// makes them read their files again.
 ///
 /// # Errors
 /// When a node cannot start or cannot go on, and what `on_ready` returns.
@@ -36,6 +37,8 @@ pub(crate) async fn run(
     on_ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let reloads = nodes.iter().map(Bound::reload).collect::<Vec<_>>();
     let nodes = tokio::select! {
         biased;
         () = signals.received() => return Ok(()),
@@ -45,6 +48,7 @@ pub(crate) async fn run(
         biased;
         () = signals.received() => Ok(()),
         error = first_fatal(&nodes) => Err(error),
+        never = reload::follow(reloads, &mut hangup) => match never {},
         Err(error) = serve(&nodes, on_ready) => Err(error),
     };
     info!("stopping");

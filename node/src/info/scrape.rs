@@ -20,6 +20,7 @@ pub(super) fn families(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
         membership(parts),
         peers(parts),
         gossip(parts),
+        tls(parts),
     ]
     .concat()
 }
@@ -157,4 +158,12 @@ fn gossip(parts: &Parts) -> Vec<Family> {
         by(Family::counter("gossip_refused", "Gossip datagrams dropped unread"), "reason", &refused),
         by(Family::counter("gossip_unsent", "Gossip datagrams that could not be sent"), "reason", &unsent),
     ]
+}
+
+fn tls(parts: &Parts) -> Vec<Family> {
+    let expires = Family::gauge(
+        "tls_certificate_expires_at_seconds",
+        "When the certificate expires that the node shows, in Unix time",
+    );
+    parts.tls.iter().map(|tls| expires.clone().value(tls.expires_at())).collect()
 }

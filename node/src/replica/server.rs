@@ -2,7 +2,7 @@
 
 use super::{
     LocalReplica,
-    handshake::{HandshakeError, Identity, NONCE_BYTES},
+    handshake::{HandshakeError, Identity, NONCE_BYTES, Proven},
 };
 use crate::limits;
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use shoal_proto::{
         self as wire, LinkRequest, LinkResponse, link_request, link_response, replica_server::Replica,
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// How long a peer may take to prove itself.
 const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long a stream may go on once the secret that was proven on it is dropped: peers prove another one meanwhile.
+const OUTLIVED: Duration = Duration::from_secs(10);
 /// Messages handed to the transport ahead of the wire.
 const MESSAGES_AHEAD: usize = 4;
 
@@ -53,20 +55,25 @@ impl ReplicaService {
         mut inbound: Streaming<LinkRequest>,
         outbound: mpsc::Sender<Result<LinkResponse, Status>>,
     ) {
-        let peer = match tokio::time::timeout(HANDSHAKE, self.shake_hands(&mut inbound, &outbound)).await {
-            Ok(Ok(peer)) => peer,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "peer refused");
-                let rejected = wire::Rejected { reason: error.to_string() };
-                return drop(reply(&outbound, link_response::Body::Rejected(rejected)).await);
-            }
-            Err(_) => return tracing::warn!("peer did not prove itself in time"),
-        };
+        let (peer, proven) =
+            match tokio::time::timeout(HANDSHAKE, self.shake_hands(&mut inbound, &outbound)).await {
+                Ok(Ok(accepted)) => accepted,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "peer refused");
+                    let rejected = wire::Rejected { reason: error.to_string() };
+                    return drop(reply(&outbound, link_response::Body::Rejected(rejected)).await);
+                }
+                Err(_) => return tracing::warn!("peer did not prove itself in time"),
+            };
         tracing::debug!(%peer, "peer connected");
+        let mut outlived = pin!(outlived(&self.identity, &proven));
         loop {
             let message = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
+                () = &mut outlived => {
+                    return tracing::info!(%peer, "peer stream closed: the secret it had proven was dropped");
+                }
                 message = inbound.message() => message,
             };
             let Ok(Some(LinkRequest { body: Some(link_request::Body::Batch(batch)) })) = message else {
@@ -87,7 +94,7 @@ impl ReplicaService {
         &self,
         inbound: &mut Streaming<LinkRequest>,
         outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
-    ) -> Result<NodeId, HandshakeError> {
+    ) -> Result<(NodeId, Proven), HandshakeError> {
         let Some(link_request::Body::Hello(hello)) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a hello"));
         };
@@ -100,11 +107,11 @@ impl ReplicaService {
         let Some(link_request::Body::Proof(wire::Proof { proof })) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a proof"));
         };
-        self.identity.accept(&hello, &challenge, &proof)?;
+        let proven = self.identity.accept(&hello, &challenge, &proof)?;
         let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
         self.identity.check_incarnation(&self.local.cluster, &peer, hello.generation)?;
         reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
-        Ok(peer)
+        Ok((peer, proven))
     }
 
     /// Answers as many requests as one message has room for.
@@ -145,6 +152,18 @@ fn decode(
 ) -> Result<(Option<Stamp>, ReplicaOp), DecodeError> {
     let op = op.ok_or(DecodeError::Missing("operation"))?;
     Ok((stamp.map(TryInto::try_into).transpose()?, op.try_into()?))
+}
+
+/// Waits until a stream must end on which `proven` was proven.
+async fn outlived(identity: &Identity, proven: &Proven) {
+    let mut secrets = identity.secrets.subscribe();
+    while identity.accepts(proven) {
+        // An error says that nobody is left who could replace them.
+        if secrets.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+    tokio::time::sleep(OUTLIVED).await;
 }
 
 async fn next(inbound: &mut Streaming<LinkRequest>) -> Option<link_request::Body> {

@@ -27,19 +27,23 @@ const CRATES: &Edges = &[
 /// `replica` know each other: a replica hands votes to the ledger, the agent asks its peers.
 const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
-    ("shoal_node::config", &[]),
+    ("shoal_node::config", &["tls"]),
     ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica"]),
     ("shoal_node::frontend", &["admin", "coordinator", "limits", "metrics"]),
     ("shoal_node::hot_keys", &[]),
-    ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
+    (
+        "shoal_node::info",
+        &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store", "tls"],
+    ),
     ("shoal_node::limits", &[]),
-    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "metrics", "replica"]),
+    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "metrics", "replica", "tls"]),
     ("shoal_node::metrics", &["hot_keys", "limits"]),
     ("shoal_node::mutant", &[]),
     ("shoal_node::rebuild", &["config", "limits", "metrics", "replica"]),
-    ("shoal_node::replica", &["limits", "mutant", "ring", "store"]),
+    ("shoal_node::replica", &["limits", "mutant", "ring", "store", "tls"]),
     ("shoal_node::ring", &["replica"]),
     ("shoal_node::store", &["limits"]),
+    ("shoal_node::tls", &["metrics"]),
 ];
 
 /// Decisions: time, randomness and the view of the cluster are their arguments.
@@ -138,6 +142,7 @@ const KEPT: &Edges = &[
     ("chitchat", &["shoal_membership::gossip::chitchat"]),
     ("clap", &["shoal", "shoal_sim::run_commands"]),
     ("hyper", &["shoal_node::frontend::http::server"]),
+    ("hyper_rustls", &["shoal::cli::bench::doors::rest"]),
     ("madsim", &["shoal_sim"]),
     ("plotters", &["shoal::cli::bench::plot"]),
     ("procfs", &["shoal_node::metrics::process"]),
@@ -165,6 +170,7 @@ const KEPT: &Edges = &[
     ("std::thread", &["shoal::cli::bench::feed", "shoal_sim::runner"]),
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &["shoal_membership::env::clock", "shoal_sim::journal"]),
+    ("tokio_rustls", &["shoal_node::tls"]),
     ("tokio_real", &["shoal_membership::gossip::runtime"]),
     (
         "tonic",
@@ -179,6 +185,8 @@ const KEPT: &Edges = &[
             "shoal_proto",
         ],
     ),
+    ("tonic_real", &["shoal_client::tls", "shoal_node::tls"]),
+    ("x509_cert", &["shoal_node::tls::material"]),
 ];
 
 /// What nobody names. The first two iterate in an order that differs from run to run.

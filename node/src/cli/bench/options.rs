@@ -9,7 +9,7 @@ use super::{
     trace::{self, Format},
     workload::Workload,
 };
-use crate::cli::settings::HostPort;
+use crate::cli::{settings::HostPort, tls_options::TlsOptions};
 use anyhow::ensure;
 use clap::Args;
 use shoal_proto::types::Consistency;
@@ -37,6 +37,8 @@ pub(crate) struct Bench {
     /// Addresses of nodes, over which workers are spread [default: that door of a local node]
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address)]
     node: Vec<HostPort>,
+    #[command(flatten)]
+    tls: TlsOptions,
     /// Requests per second, all workers together; as many as get answered when left out
     #[arg(long, value_name = "R", value_parser = between(1, MAX_RATE))]
     rate: Option<u64>,
@@ -120,6 +122,7 @@ pub(crate) struct Plan {
     pub(crate) protocol: Protocol,
     /// At least one.
     pub(crate) nodes: Vec<HostPort>,
+    pub(crate) tls: TlsOptions,
     pub(crate) rate: Option<u64>,
     pub(crate) arrivals: Arrivals,
     pub(crate) concurrency: usize,
@@ -167,6 +170,7 @@ impl Bench {
         Ok(Plan {
             protocol: self.door,
             nodes,
+            tls: self.tls.clone(),
             rate: self.rate,
             arrivals: self.arrivals,
             concurrency: as_count(self.concurrency),

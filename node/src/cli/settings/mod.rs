@@ -13,15 +13,18 @@ mod secret;
 mod setup;
 mod table;
 mod text;
+mod tls;
 mod units;
 
 pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
 pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
+pub(crate) use secret::read as read_secrets;
 pub(crate) use setup::Setup;
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
+pub(crate) use tls::complaint as tls_complaint;
 pub(crate) use units::{ByteSize, HostPort, LogFilter};
 
 use serde::Deserialize;
@@ -29,7 +32,7 @@ use shoal_node::config::OnLoss;
 use shoal_proto::types::{Consistency, NodeId};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use text::Text;
-use units::Name;
+use units::{HostName, Name};
 
 /// The settings in their types. What each means stands in [`SETTINGS`], which has the same names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,6 +40,11 @@ use units::Name;
 pub(crate) struct Settings {
     cluster: Text<Name>,
     secret_file: Text<Option<PathBuf>>,
+    tls_cert_file: Text<Option<PathBuf>>,
+    tls_key_file: Text<Option<PathBuf>>,
+    tls_ca_file: Text<Option<PathBuf>>,
+    tls_client_ca_file: Text<Option<PathBuf>>,
+    tls_peer_name: Text<Option<HostName>>,
     seed: Text<Vec<HostPort>>,
     bootstrap: Text<bool>,
     node_id: Text<Option<NodeId>>,

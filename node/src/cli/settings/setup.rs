@@ -3,12 +3,16 @@ use super::{
     fault::SettingsError,
     rules::{self, Complaint},
     secret,
+    tls::TlsFiles,
     units::HostPort,
 };
-use shoal_membership::{Addresses, config::GossipConfig};
-use shoal_node::config::{ListenAddresses, NodeConfig};
+use shoal_membership::{Addresses, Secrets, config::GossipConfig};
+use shoal_node::{
+    config::{ListenAddresses, NodeConfig},
+    tls::Tls,
+};
 use shoal_proto::types::NodeId;
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// All that a process needs to run one node.
 pub(crate) struct Setup {
@@ -18,6 +22,17 @@ pub(crate) struct Setup {
     pub(crate) state_dir: PathBuf,
     /// What is logged.
     pub(crate) log: LogFilter,
+    /// Files that are read again while it runs.
+    pub(crate) files: Files,
+}
+
+/// Files whose contents may change while a node runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// The cluster's secrets.
+    pub(crate) secrets: Option<PathBuf>,
+    /// What TLS is made of.
+    pub(crate) tls: Option<TlsFiles>,
 }
 
 impl Setup {
@@ -30,13 +45,18 @@ impl Setup {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
         let settings = layers.settings()?;
-        let secret = secret::read(settings.secret_file.0.as_deref(), environment)?;
-        let mut complaints = rules::check(&settings, secret.is_some());
+        let secrets = secret::read(settings.secret_file.0.as_deref(), environment)?;
+        let mut complaints = rules::check(&settings, !secrets.is_empty());
+        let tls_files = TlsFiles::of(&settings, &mut complaints);
+        let tls = tls_files
+            .as_ref()
+            .and_then(|files| files.load().map_err(|complaint| complaints.push(complaint)).ok());
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
             Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, advertise, node_id))
+                let files = Files { secrets: settings.secret_file.0.clone(), tls: tls_files };
+                Ok(Self::from_parts(settings, Secrets::new(secrets), tls, files, advertise, node_id))
             }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
@@ -50,7 +70,14 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
-    fn from_parts(settings: Settings, secret: Option<String>, advertise: Addresses, node_id: NodeId) -> Self {
+    fn from_parts(
+        settings: Settings,
+        secrets: Secrets,
+        tls: Option<Arc<Tls>>,
+        files: Files,
+        advertise: Addresses,
+        node_id: NodeId,
+    ) -> Self {
         let directory = node_id.as_str().replace([':', '/'], "_");
         let seeds = if settings.bootstrap.0 {
             vec![advertise.gossip.clone()]
@@ -60,9 +87,11 @@ impl Setup {
         Self {
             state_dir: settings.state_dir.0.unwrap_or_else(|| PathBuf::from("shoal-state").join(directory)),
             log: settings.log.0,
+            files,
             node: NodeConfig {
                 cluster: settings.cluster.0.to_string(),
-                secret,
+                secrets,
+                tls,
                 node_id,
                 seeds,
                 zone: settings.zone.0.to_string(),

@@ -11,13 +11,17 @@ use super::{
 };
 use crate::limits;
 use bytes::BytesMut;
+use futures::FutureExt as _;
 use shoal_proto::types::UnixMillis;
 use std::{
     io,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
+};
 
 /// Serves one client until it leaves, breaks the protocol, stops reading its replies, or `shutdown` completes; then
 /// commands already received are still run and answered. `peer` is the client's address, for `CLIENT INFO`.
@@ -47,10 +51,10 @@ where
     loop {
         let turn = connection.turn();
         if turn == Turn::Over && connection.output.is_empty() {
-            return writer.shutdown().await;
+            return timeout(door.stall, writer.shutdown()).await?;
         }
-        let Connection { input, output, written, pipeline, stopping, .. } = &mut connection;
-        let stopping = *stopping;
+        let Connection { input, output, written, unflushed, pipeline, stopping, .. } = &mut connection;
+        let (stopping, unflushed) = (*stopping, *unflushed);
         let full = output.len() >= limits::RESP_CHUNK_BYTES;
         let reading = !stopping && input.len() < limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES;
         if reading {
@@ -59,20 +63,26 @@ where
         tokio::select! {
             biased;
             answer = pipeline.next(), if !full && !pipeline.is_empty() => connection.put(answer),
-            count = writer.write(&output[*written..]), if !output.is_empty() => {
+            count = push(&mut writer, &output[*written..]), if unflushed || !output.is_empty() => {
                 if connection.wrote(count?)? {
-                    writer.flush().await?;
+                    // At once, but for TLS that waits for its socket.
+                    connection.unflushed = writer.flush().now_or_never().transpose()?.is_none();
                 }
             }
             () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
             () = &mut shutdown, if !stopping => connection.stopping = true,
             count = reader.read_buf(input), if reading => connection.stopping = count? == 0,
             // Made when first polled: a timer costs nothing while the client reads.
-            () = async { tokio::time::sleep(door.stall).await }, if !output.is_empty() => {
+            () = async { tokio::time::sleep(door.stall).await }, if unflushed || !output.is_empty() => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "client does not read its replies"));
             }
         }
     }
+}
+
+/// Gives bytes to the socket, or without any what TLS still holds. Returns how many it took.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
 }
 
 /// What a turn came to.
@@ -98,6 +108,8 @@ struct Connection<'a> {
     output: BytesMut,
     /// How much of `output` the socket has taken.
     written: usize,
+    /// The socket has taken all, and TLS still holds some of it.
+    unflushed: bool,
     /// Nothing more is read; what was is still answered.
     stopping: bool,
 }
@@ -113,6 +125,7 @@ impl<'a> Connection<'a> {
             input: BytesMut::with_capacity(limits::RESP_READ_BYTES),
             output: BytesMut::new(),
             written: 0,
+            unflushed: false,
             stopping: false,
         }
     }
@@ -196,6 +209,10 @@ impl<'a> Connection<'a> {
 
     /// Notes what the socket took; true when that was all.
     fn wrote(&mut self, count: usize) -> io::Result<bool> {
+        if self.output.is_empty() {
+            self.unflushed = false;
+            return Ok(false);
+        }
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -23,6 +23,7 @@ impl Connection {
         let config = ClientConfig {
             timeout: plan.timeout,
             connect_timeout: CONNECT_TIMEOUT.min(plan.timeout),
+            tls: plan.tls.config()?,
             ..ClientConfig::default()
         };
         let client = Client::connect(&nodes, config).await?;
