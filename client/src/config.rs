@@ -1,4 +1,4 @@
-use crate::TlsConfig;
+use crate::{TlsConfig, Token};
 use shoal_proto::types::{Consistency, Tag};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct ClientConfig {
     pub connect_timeout: Duration,
     /// How nodes are spoken to over TLS; `None` speaks in the clear.
     pub tls: Option<TlsConfig>,
+    /// What is proven to nodes that ask for it; the same to all of them.
+    pub token: Option<Token>,
     /// Which node a call goes to.
     pub routing: Routing,
     /// The failure domain of the caller: owners in it are asked first. The names are those that nodes were given.
@@ -77,6 +79,7 @@ impl Default for ClientConfig {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             tls: None,
+            token: None,
             routing: Routing::Owners,
             zone: None,
             streams_per_node: 1,

@@ -5,7 +5,7 @@ use crate::call::{Answer, Call, Job};
 use crate::config::{ClientConfig, QUEUED_CALLS};
 use crate::driver;
 use crate::heard::Heard;
-use crate::link::{Dialler, Opening};
+use crate::link::Dialler;
 use shoal_proto::wire::kv::v1::operation::Op;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Contact {
         config: &ClientConfig,
         heard: Arc<Heard>,
     ) -> Result<Self, ClientError> {
-        let mut dialler = Dialler::new(addresses.to_vec(), Opening::new(config));
+        let mut dialler = Dialler::new(addresses.to_vec(), config.into());
         let link = dialler.dial().await?;
         let (jobs, queue) = mpsc::channel(QUEUED_CALLS);
         tokio::spawn(driver::run(dialler, Some(link), queue, heard));

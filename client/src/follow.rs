@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::config::{FOLLOW_PAUSE, FOLLOW_TURN, OVERLAP};
-use crate::link::{Opening, Watch};
+use crate::link::Watch;
 use crate::topology::{News, Topology};
 use shoal_proto::wire::kv::v1::TopologyResponse;
 use std::future::pending;
@@ -111,10 +111,10 @@ impl Following {
         let candidates = candidates(&self.cluster);
         let address = candidates.get(self.turn % candidates.len().max(1))?;
         self.turn += 1;
-        match Watch::open(address, &Opening::new(&self.cluster.config), &self.cluster.heard).await {
+        match Watch::open(address, &self.cluster.manner, &self.cluster.heard).await {
             Ok(watch) => watch,
             Err(why) => {
-                tracing::debug!(address, why, "no topology");
+                tracing::debug!(address, %why, "no topology");
                 None
             }
         }

@@ -69,6 +69,7 @@ mod seed;
 mod stats;
 mod status;
 mod tls;
+mod token;
 mod topology;
 
 pub use answers::{Deleted, Found, Stored, Touched};
@@ -85,6 +86,7 @@ pub use shoal_proto::types::{
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};
 pub use tls::TlsConfig;
+pub use token::{InvalidToken, Token};
 pub use topology::{Topologies, Topology, TopologyNode};
 
 /// Its Rust is tested with this crate.

@@ -1,6 +1,8 @@
+use crate::TlsConfig;
 use crate::config::{ClientConfig, KEEP_ALIVE, MAX_MESSAGE_BYTES};
+use crate::error::{ClientError, Unreached};
 use crate::heard::Heard;
-use crate::{ClientError, TlsConfig};
+use crate::token::{self, Token};
 use shoal_proto::wire::kv::v1::{
     PipelineRequest, PipelineResponse, TopologyRequest, TopologyResponse, kv_client::KvClient,
 };
@@ -9,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Streaming};
 
 /// An open pipeline to one node.
 pub(crate) struct Link {
@@ -24,17 +26,24 @@ pub(crate) struct Watch {
     pub(crate) changes: Streaming<TopologyResponse>,
 }
 
-/// How connections are opened.
+/// How nodes are dialled.
 #[derive(Clone)]
-pub(crate) struct Opening {
+pub(crate) struct Manner {
     patience: Duration,
+    token: Option<Token>,
     tls: Option<TlsConfig>,
+}
+
+impl From<&ClientConfig> for Manner {
+    fn from(config: &ClientConfig) -> Self {
+        Self { patience: config.connect_timeout, token: config.token.clone(), tls: config.tls.clone() }
+    }
 }
 
 /// Opens links, to the addresses in turn.
 pub(crate) struct Dialler {
     addresses: Vec<String>,
-    opening: Opening,
+    manner: Manner,
     next: usize,
     /// Where what a node says before the first call goes; `None` asks for nothing.
     heard: Option<Arc<Heard>>,
@@ -42,13 +51,13 @@ pub(crate) struct Dialler {
 
 impl Dialler {
     /// Takes whoever answers.
-    pub(crate) fn new(addresses: Vec<String>, opening: Opening) -> Self {
-        Self { addresses, opening, next: 0, heard: None }
+    pub(crate) fn new(addresses: Vec<String>, manner: Manner) -> Self {
+        Self { addresses, manner, next: 0, heard: None }
     }
 
     /// Takes only nodes of the cluster of `heard`: an address may have been given to a node of another one.
-    pub(crate) fn within(heard: Arc<Heard>, address: String, opening: Opening) -> Self {
-        Self { heard: Some(heard), ..Self::new(vec![address], opening) }
+    pub(crate) fn within(heard: Arc<Heard>, address: String, manner: Manner) -> Self {
+        Self { heard: Some(heard), ..Self::new(vec![address], manner) }
     }
 
     /// Tries every address once, beginning after the one that was dialled last.
@@ -57,7 +66,7 @@ impl Dialler {
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];
             self.next += 1;
-            match self.opening.link(address, self.heard.as_deref()).await {
+            match self.manner.link(address, self.heard.as_deref()).await {
                 Ok(link) => {
                     tracing::debug!(address, "connected");
                     return Ok(link);
@@ -65,7 +74,7 @@ impl Dialler {
                 Err(why) => attempts.push((address.clone(), why)),
             }
         }
-        Err(ClientError::Connect { attempts })
+        Err(ClientError::unreached(attempts))
     }
 }
 
@@ -73,28 +82,24 @@ impl Watch {
     /// Asks the node at `address` for the topology; `None` when it does not know the question.
     pub(crate) async fn open(
         address: &str,
-        opening: &Opening,
+        manner: &Manner,
         heard: &Heard,
-    ) -> Result<Option<Self>, String> {
-        opening.in_time(async { greet(&opening.channel(address).await?, heard).await }).await
+    ) -> Result<Option<Self>, Unreached> {
+        manner.in_time(async { greet(&manner.channel(address).await?, manner, heard).await }).await
     }
 }
 
-impl Opening {
-    pub(crate) fn new(config: &ClientConfig) -> Self {
-        Self { patience: config.connect_timeout, tls: config.tls.clone() }
-    }
-
-    async fn link(&self, address: &str, heard: Option<&Heard>) -> Result<Link, String> {
+impl Manner {
+    async fn link(&self, address: &str, heard: Option<&Heard>) -> Result<Link, Unreached> {
         self.in_time(async {
             let channel = self.channel(address).await?;
             if let Some(heard) = heard {
-                greet(&channel, heard).await?;
+                greet(&channel, self, heard).await?;
             }
             // One message on its way is enough: calls that come meanwhile travel together in the next.
             let (requests, stream) = mpsc::channel(1);
-            let replies = client(&channel).pipeline(ReceiverStream::new(stream)).await;
-            let replies = replies.map_err(|status| said(&status))?.into_inner();
+            let request = token::request(self.token.as_ref(), ReceiverStream::new(stream));
+            let replies = client(&channel).pipeline(request).await?.into_inner();
             Ok(Link { channel, requests, replies })
         })
         .await
@@ -123,12 +128,15 @@ impl Opening {
         format!("{known} ({why})")
     }
 
-    async fn in_time<T>(&self, opening: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    async fn in_time<T>(&self, opening: impl Future<Output = Result<T, Unreached>>) -> Result<T, Unreached> {
         // Rare, and too large to lie in the future of every caller.
         let opened = timeout(self.patience, Box::pin(opening)).await;
-        let opened =
-            opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", self.patience.as_millis())));
-        opened.map_err(|why| self.explain(why))
+        let opened = opened
+            .unwrap_or_else(|_| Err(format!("no answer within {} ms", self.patience.as_millis()).into()));
+        opened.map_err(|unreached| match unreached {
+            Unreached::Other(why) => Unreached::Other(self.explain(why)),
+            known => known,
+        })
     }
 
     async fn channel(&self, address: &str) -> Result<Channel, String> {
@@ -150,17 +158,18 @@ impl Opening {
 }
 
 /// Learns the node's cluster, its clock and its topology.
-async fn greet(channel: &Channel, heard: &Heard) -> Result<Option<Watch>, String> {
+async fn greet(channel: &Channel, manner: &Manner, heard: &Heard) -> Result<Option<Watch>, Unreached> {
     let asked = Instant::now();
-    let mut changes = match client(channel).topology(TopologyRequest {}).await {
-        Ok(changes) => changes.into_inner(),
-        Err(status) if status.code() == Code::Unimplemented => return Ok(None),
-        Err(status) => return Err(said(&status)),
-    };
-    let first = changes.message().await.map_err(|status| said(&status))?;
+    let mut changes =
+        match client(channel).topology(token::request(manner.token.as_ref(), TopologyRequest {})).await {
+            Ok(changes) => changes.into_inner(),
+            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+    let first = changes.message().await?;
     let first = first.ok_or_else(|| "the node ended the stream".to_owned())?;
     if !heard.admits(first.cluster_id) {
-        return Err(format!("{} belongs to another cluster", first.node_id));
+        return Err(format!("{} belongs to another cluster", first.node_id).into());
     }
     heard.clock(first.clock_ms, asked.elapsed());
     Ok(Some(Watch { first, changes }))
@@ -172,16 +181,8 @@ fn client(channel: &Channel) -> KvClient<Channel> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// What a node said, or the transport with its causes.
-fn said(status: &Status) -> String {
-    match status.source() {
-        Some(cause) => format!("{}: {}", status.message(), describe(cause)),
-        None => status.message().to_owned(),
-    }
-}
-
 /// An error with its causes, each said once: tonic's own text says only that there was one.
-fn describe(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
     let mut causes: Vec<String> = Vec::new();
     for cause in iter::successors(Some(error), |&error| error.source()) {
         let text = cause.to_string();

@@ -1,7 +1,7 @@
 //! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
 //! and checked elsewhere.
 
-use crate::tls::Tls;
+use crate::{auth::Credentials, tls::Tls};
 use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub secrets: Secrets,
     /// How the TCP doors and the streams to peers are secured; `None` leaves them in the clear. May be replaced, too.
     pub tls: Option<Arc<Tls>>,
+    /// What clients are asked for; without any, everybody who reaches a door may do everything.
+    pub credentials: Credentials,
     /// The node's name.
     pub node_id: NodeId,
     /// Gossip addresses (`host:port`) of the first members.

@@ -25,6 +25,7 @@
 //!     cluster: "example".into(),
 //!     secrets: Secrets::new(["sixteen bytes or more"]),
 //!     tls: None,
+//!     credentials: Default::default(),
 //!     node_id: NodeId::new("alone")?,
 //!     seeds: vec![gossip.to_string()],
 //!     zone: "default".into(),
@@ -62,6 +63,7 @@
 
 pub mod admin;
 pub mod assembly;
+pub mod auth;
 pub mod config;
 pub mod coordinator;
 pub mod frontend;

@@ -7,12 +7,15 @@ mod accept;
 mod handshakes;
 
 #[cfg(not(madsim))]
-use crate::frontend::{http, standard};
+mod unproven;
+
+#[cfg(not(madsim))]
+use crate::frontend::{grpc::interceptor, http, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespDoor, serve},
     },
@@ -24,11 +27,18 @@ use crate::{
 use accept::{Accepted, accept};
 use futures::{Stream, StreamExt as _};
 use handshakes::Handshakes;
-use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
+use shoal_proto::wire::{
+    admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
+    replica::v1::replica_server::ReplicaServer,
+};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+#[cfg(not(madsim))]
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+#[cfg(not(madsim))]
+use unproven::Unproven;
 
 /// What a node listens on, bound before it starts.
 pub struct Sockets {
@@ -59,6 +69,7 @@ pub(crate) struct Security {
 /// What the HTTP door runs its requests by, and where it counts its connections.
 pub(crate) struct Rest {
     pub(crate) door: Door,
+    pub(crate) gate: Gate,
     pub(crate) connections: Arc<Connections>,
 }
 
@@ -116,15 +127,23 @@ impl Sockets {
         let mut server = Server::builder()
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
-        let router = grpc.mount(&mut server).add_service(
-            ReplicaServer::new(replica)
-                .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-        );
+        let gate = grpc.gate().clone();
+        let kv = KvServer::new(grpc.clone())
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
+        let admin = AdminServer::new(grpc);
+        let replica = ReplicaServer::new(replica)
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
-            let router = standard::mount(router, info.clone(), shutdown.clone());
+            let known = interceptor(gate);
+            let router = server
+                .add_service(InterceptedService::new(kv, known.clone()))
+                .add_service(InterceptedService::new(admin, known.clone()))
+                .add_service(Unproven(replica));
+            let router = standard::mount(router, known, info.clone(), shutdown.clone());
             let incoming =
                 enter(SecuredDoor::Grpc, self.grpc, &mut tasks).map(|(stream, _)| io::Result::Ok(stream));
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
@@ -133,13 +152,14 @@ impl Sockets {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let router = http::router(rest.door, info);
+            let router = http::router(rest.door, rest.gate, info);
             let incoming = enter(SecuredDoor::Http, self.http, &mut tasks).map(|(stream, _)| stream);
             tasks.push(tokio::spawn(http::serve(incoming, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop((rest.door, rest.connections, info));
+            drop((gate, rest.door, rest.gate, rest.connections, info));
+            let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {

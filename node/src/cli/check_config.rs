@@ -4,6 +4,7 @@ use super::{
 };
 use clap::Args;
 use serde::Serialize;
+use shoal_node::auth::Credential;
 use std::{path::PathBuf, process::ExitCode};
 
 /// `shoal check-config`.
@@ -24,6 +25,7 @@ struct Checked {
     state_dir: PathBuf,
     has_secret: bool,
     has_tls: bool,
+    credentials: Vec<Known>,
     settings: Vec<Effective>,
     unknown_variables: Vec<String>,
 }
@@ -33,6 +35,13 @@ struct Effective {
     name: &'static str,
     value: String,
     from: String,
+}
+
+/// Who clients can prove to be. How is nobody's business.
+#[derive(Serialize)]
+struct Known {
+    name: String,
+    scope: &'static str,
 }
 
 impl CheckConfig {
@@ -51,6 +60,12 @@ impl CheckConfig {
     }
 }
 
+impl From<&Credential> for Known {
+    fn from(credential: &Credential) -> Self {
+        Self { name: credential.name().to_owned(), scope: credential.scope().name() }
+    }
+}
+
 impl Checked {
     fn new(layers: &Layers, setup: Setup, unknown_variables: Vec<String>) -> Self {
         let settings = SETTINGS.iter().map(|setting| Effective {
@@ -63,6 +78,7 @@ impl Checked {
             role: if setup.is_member() { "member" } else { "gateway" },
             has_secret: !setup.node.secrets.current().is_empty(),
             has_tls: setup.node.tls.is_some(),
+            credentials: setup.node.credentials.iter().map(Known::from).collect(),
             advertise: setup.node.advertise,
             state_dir: setup.state_dir,
             settings: settings.collect(),
@@ -79,12 +95,21 @@ impl Checked {
         }
         let secret = if self.has_secret { "with" } else { "without" };
         output::line(format!(
-            "ok: {} {}, state in {}, {secret} a cluster secret{}",
+            "ok: {} {}, state in {}, {secret} a cluster secret, {}{}",
             self.role,
             self.node_id,
             self.state_dir.display(),
+            self.clients(),
             if self.has_tls { ", TLS on all TCP doors" } else { "" }
         ))?;
         Ok(())
+    }
+    /// Which clients are let in.
+    fn clients(&self) -> String {
+        if self.credentials.is_empty() {
+            return "open to every client".into();
+        }
+        let each = self.credentials.iter().map(|known| format!("{} ({})", known.name, known.scope));
+        format!("for clients {}", each.collect::<Vec<_>>().join(", "))
     }
 }

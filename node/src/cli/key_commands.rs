@@ -7,6 +7,7 @@ use super::{
     remote::{Outcome, Remote},
     settings::HostPort,
     tls_options::TlsOptions,
+    token::TokenArgument,
 };
 use clap::Args;
 use serde::Serialize;
@@ -29,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) node: Vec<String>,
     #[command(flatten)]
     pub(crate) tls: TlsOptions,
+    #[command(flatten)]
+    pub(crate) token: TokenArgument,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

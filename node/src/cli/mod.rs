@@ -18,6 +18,7 @@ mod serve;
 mod settings;
 mod status;
 mod tls_options;
+mod token;
 mod ttl;
 
 use clap::{Parser, Subcommand};

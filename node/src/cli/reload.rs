@@ -3,10 +3,10 @@
 
 use super::{
     output,
-    settings::{Setup, read_secrets, tls_complaint},
+    settings::{Files, SettingsError, tls_complaint},
 };
-use shoal_membership::{WallClock as _, env::SystemClock};
-use shoal_node::tls::Tls;
+use shoal_membership::{Secrets, WallClock as _, env::SystemClock};
+use shoal_node::{auth::Auth, tls::Tls};
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 use tokio::{
     signal::unix::Signal,
@@ -42,25 +42,45 @@ struct Expiry {
 }
 
 impl Reload {
-    /// The files that `setup` names.
-    pub(crate) fn of(setup: &Setup) -> Self {
+    /// Those of a node that was started with these handles. `environment` holds what is in no file.
+    pub(crate) fn new(
+        files: Files,
+        environment: BTreeMap<String, String>,
+        secrets: Secrets,
+        tls: Option<Arc<Tls>>,
+        auth: Arc<Auth>,
+    ) -> Self {
         let mut sources = Vec::new();
-        if let Some(path) = setup.files.secrets.clone() {
-            let secrets = setup.node.secrets.clone();
+        let (files, environment) = (Arc::new(files), Arc::new(environment));
+        if files.secrets.is_some() {
+            let (files, environment) = (files.clone(), environment.clone());
             sources.push(Source::new("cluster secret", move || {
-                let read = read_secrets(Some(&path), &BTreeMap::new());
-                Ok(secrets.replace(read.map_err(|error| output::one_line(&error.into()))?))
+                Ok(secrets.replace(files.read_secrets(&environment).map_err(in_words)?))
             }));
         }
-        if let Some((files, tls)) = setup.files.tls.clone().zip(setup.node.tls.clone()) {
+        if files.password.is_some() || files.tokens.is_some() {
+            let files = files.clone();
+            sources.push(Source::new("password and tokens", move || {
+                let credentials = files.read_credentials(&environment).map_err(in_words)?;
+                if credentials.is_empty() && auth.is_required() {
+                    return Err("none is left, with which everybody would be let in".to_owned());
+                }
+                Ok(auth.replace(credentials))
+            }));
+        }
+        if let Some((files, tls)) = files.tls.clone().zip(tls.clone()) {
             sources.push(Source::new("TLS", move || {
                 let taken = files.read().and_then(|pem| tls.replace(&pem).map_err(tls_complaint));
                 taken.map_err(|complaint| files.describe(complaint))
             }));
         }
-        let expiry = setup.node.tls.clone().map(|tls| Expiry { tls, told: None });
+        let expiry = tls.map(|tls| Expiry { tls, told: None });
         Self { sources, expiry }
     }
+}
+
+fn in_words(error: SettingsError) -> String {
+    output::one_line(&error.into())
 }
 
 /// Takes over what changes, for as long as it is polled.

@@ -1,6 +1,6 @@
 //! The one place where a command talks to a cluster.
 
-use super::key_commands::Target;
+use super::{key_commands::Target, token};
 use serde::Serialize;
 use shoal_client::{
     CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
@@ -41,21 +41,19 @@ impl Remote {
     /// Reaches the first of the nodes (gRPC, `host:port`) that answers.
     ///
     /// # Errors
-    /// When none does; tells why of each.
+    /// When none does; tells why of each. When the one that does asks for another token.
     pub(crate) async fn connect(target: &Target, consistency: Option<Consistency>) -> anyhow::Result<Self> {
         // Whoever names a node wants that one to answer, and may not reach the others.
         let config = ClientConfig {
             timeout: PATIENCE,
             tls: target.tls.config()?,
+            token: target.token.token()?,
             routing: Routing::Contact,
             ..ClientConfig::default()
         };
         let is_plain = config.tls.is_none();
-        let client = Client::connect(&target.node, config).await;
-        let client = client.map_err(|error| {
-            let is_secured = is_plain && error.to_string().contains("the node speaks TLS");
-            anyhow::Error::from(error).context(if is_secured { SECURED } else { UNREACHED })
-        })?;
+        let client =
+            Client::connect(&target.node, config).await.map_err(|error| unreached(error, is_plain))?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 
@@ -137,6 +135,15 @@ impl From<shoal_client::Outcome> for Outcome {
             degraded: outcome.degraded,
         }
     }
+}
+
+fn unreached(error: ClientError, is_plain: bool) -> anyhow::Error {
+    let what = match &error {
+        ClientError::Unauthenticated(_) => token::HINT,
+        error if is_plain && error.to_string().contains("the node speaks TLS") => SECURED,
+        _ => UNREACHED,
+    };
+    anyhow::Error::from(error).context(what)
 }
 
 fn write_failed(error: ClientError) -> anyhow::Error {

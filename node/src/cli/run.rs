@@ -38,12 +38,12 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let reloads = nodes.iter().map(Bound::reload).collect::<Vec<_>>();
     let nodes = tokio::select! {
         biased;
         () = signals.received() => return Ok(()),
         nodes = try_join_all(nodes.into_iter().map(Bound::start)) => nodes?,
     };
+    let (nodes, reloads): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
     let outcome = tokio::select! {
         biased;
         () = signals.received() => Ok(()),

@@ -49,7 +49,7 @@ async fn a_faulty_setting_is_named_with_its_value_and_where_it_comes_from() {
         (
             &["--bootstrap"],
             &[("SHOAL_SECRET", "short")],
-            "error: cluster secret: SHOAL_SECRET holds one of 5 bytes, 16 to 4096 are allowed\n".into(),
+            "error: cluster secret: SHOAL_SECRET holds 5 bytes, 16 to 4096 are allowed\n".into(),
         ),
     ];
     for (arguments, variables, expected) in cases {

@@ -168,6 +168,7 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
         cluster: "test".into(),
         secrets: Secrets::new(["a secret of the tests"]),
         tls: None,
+        credentials: Default::default(),
         node_id: NodeId::new(&gossip).unwrap(),
         seeds,
         zone: "default".into(),

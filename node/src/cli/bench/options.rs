@@ -9,9 +9,14 @@ use super::{
     trace::{self, Format},
     workload::Workload,
 };
-use crate::cli::{settings::HostPort, tls_options::TlsOptions};
+use crate::cli::{
+    settings::HostPort,
+    tls_options::TlsOptions,
+    token::{Secret, TokenArgument},
+};
 use anyhow::ensure;
 use clap::Args;
+use shoal_node::auth::DEFAULT_USER;
 use shoal_proto::types::Consistency;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -39,6 +44,11 @@ pub(crate) struct Bench {
     node: Vec<HostPort>,
     #[command(flatten)]
     tls: TlsOptions,
+    #[command(flatten)]
+    token: TokenArgument,
+    /// User to whom the token belongs, which RESP has to be told
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_USER)]
+    user: String,
     /// Requests per second, all workers together; as many as get answered when left out
     #[arg(long, value_name = "R", value_parser = between(1, MAX_RATE))]
     rate: Option<u64>,
@@ -123,6 +133,8 @@ pub(crate) struct Plan {
     /// At least one.
     pub(crate) nodes: Vec<HostPort>,
     pub(crate) tls: TlsOptions,
+    pub(crate) user: String,
+    pub(crate) secret: Option<Secret>,
     pub(crate) rate: Option<u64>,
     pub(crate) arrivals: Arrivals,
     pub(crate) concurrency: usize,
@@ -171,6 +183,8 @@ impl Bench {
             protocol: self.door,
             nodes,
             tls: self.tls.clone(),
+            user: self.user.clone(),
+            secret: self.token.read()?,
             rate: self.rate,
             arrivals: self.arrivals,
             concurrency: as_count(self.concurrency),

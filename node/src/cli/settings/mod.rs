@@ -14,14 +14,14 @@ mod setup;
 mod table;
 mod text;
 mod tls;
+mod tokens;
 mod units;
 
 pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
-pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
-pub(crate) use secret::read as read_secrets;
-pub(crate) use setup::Setup;
+pub(crate) use secret::CLUSTER as CLUSTER_SECRET;
+pub(crate) use setup::{Files, Setup};
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
 pub(crate) use tls::complaint as tls_complaint;
@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     tls_ca_file: Text<Option<PathBuf>>,
     tls_client_ca_file: Text<Option<PathBuf>>,
     tls_peer_name: Text<Option<HostName>>,
+    password_file: Text<Option<PathBuf>>,
+    tokens_file: Text<Option<PathBuf>>,
+    insecure_bind: Text<bool>,
     seed: Text<Vec<HostPort>>,
     bootstrap: Text<bool>,
     node_id: Text<Option<NodeId>>,
@@ -74,6 +77,9 @@ pub(crate) struct Settings {
     log: Text<LogFilter>,
 }
 
+/// The variable that holds the token of a command that talks to a cluster. A node does not look at it.
+pub(crate) const TOKEN_VARIABLE: &str = "SHOAL_TOKEN";
+
 /// The variables of this process that may be settings.
 pub(crate) fn environment() -> BTreeMap<String, String> {
     let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -87,8 +93,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 /// service that is called shoal.
 pub(crate) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<&str> {
     let is_known = |name: &str| {
-        name == "SHOAL_CONFIG"
-            || name == SECRET_VARIABLE
+        ["SHOAL_CONFIG", TOKEN_VARIABLE, secret::CLUSTER.variable, secret::PASSWORD.variable].contains(&name)
             || SETTINGS.iter().any(|setting| setting.variable() == name)
     };
     environment.keys().map(String::as_str).filter(|name| !is_known(name)).collect()

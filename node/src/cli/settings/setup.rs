@@ -1,13 +1,15 @@
 use super::{
     Layers, LogFilter, Settings,
     fault::SettingsError,
-    rules::{self, Complaint},
+    rules::{self, Complaint, Given},
     secret,
     tls::TlsFiles,
+    tokens,
     units::HostPort,
 };
 use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_node::{
+    auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope},
     config::{ListenAddresses, NodeConfig},
     tls::Tls,
 };
@@ -31,8 +33,48 @@ pub(crate) struct Setup {
 pub(crate) struct Files {
     /// The cluster's secrets.
     pub(crate) secrets: Option<PathBuf>,
+    /// The password of clients.
+    pub(crate) password: Option<PathBuf>,
+    /// Their tokens.
+    pub(crate) tokens: Option<PathBuf>,
     /// What TLS is made of.
     pub(crate) tls: Option<TlsFiles>,
+}
+
+impl Files {
+    fn of(settings: &Settings, complaints: &mut Vec<Complaint>) -> Self {
+        Self {
+            secrets: settings.secret_file.0.clone(),
+            password: settings.password_file.0.clone(),
+            tokens: settings.tokens_file.0.clone(),
+            tls: TlsFiles::of(settings, complaints),
+        }
+    }
+
+    /// What nodes prove to each other.
+    ///
+    /// # Errors
+    /// See [`secret::Secret::read_all`].
+    pub(crate) fn read_secrets(
+        &self,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, SettingsError> {
+        secret::CLUSTER.read_all(self.secrets.as_deref(), environment)
+    }
+
+    /// What clients may prove, from everywhere it is kept.
+    ///
+    /// # Errors
+    /// See [`secret::Secret::read`] and [`tokens::read`].
+    pub(crate) fn read_credentials(
+        &self,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Credentials, SettingsError> {
+        let password = secret::PASSWORD.read(self.password.as_deref(), environment)?;
+        let default =
+            |secret: String| Credential::new(DEFAULT_USER, Scope::Write, Digest::of(secret.as_bytes()));
+        tokens::read(password.map(default), self.tokens.as_deref())
+    }
 }
 
 impl Setup {
@@ -45,19 +87,28 @@ impl Setup {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
         let settings = layers.settings()?;
-        let secrets = secret::read(settings.secret_file.0.as_deref(), environment)?;
-        let mut complaints = rules::check(&settings, !secrets.is_empty());
-        let tls_files = TlsFiles::of(&settings, &mut complaints);
-        let tls = tls_files
+        let mut complaints = Vec::new();
+        let files = Files::of(&settings, &mut complaints);
+        let secrets = files.read_secrets(environment)?;
+        let credentials = files.read_credentials(environment)?;
+        let given = Given { secret: !secrets.is_empty(), credentials: !credentials.is_empty() };
+        complaints.extend(rules::check(&settings, given));
+        let tls = files
+            .tls
             .as_ref()
             .and_then(|files| files.load().map_err(|complaint| complaints.push(complaint)).ok());
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
-            Some(node_id) if complaints.is_empty() => {
-                let files = Files { secrets: settings.secret_file.0.clone(), tls: tls_files };
-                Ok(Self::from_parts(settings, Secrets::new(secrets), tls, files, advertise, node_id))
-            }
+            Some(node_id) if complaints.is_empty() => Ok(Self::from_parts(
+                settings,
+                files,
+                Secrets::new(secrets),
+                credentials,
+                tls,
+                advertise,
+                node_id,
+            )),
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
                 Err(SettingsError::Invalid(faults.collect()))
@@ -70,11 +121,19 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
+    /// Whether clients from other machines are let in without proving anything.
+    pub(crate) fn is_open_to_strangers(&self) -> bool {
+        let ListenAddresses { resp, http, grpc, .. } = self.node.listen;
+        let is_reachable = |door: SocketAddr| !door.ip().is_loopback();
+        self.node.credentials.is_empty() && [resp, http, grpc].into_iter().any(is_reachable)
+    }
+
     fn from_parts(
         settings: Settings,
-        secrets: Secrets,
-        tls: Option<Arc<Tls>>,
         files: Files,
+        secrets: Secrets,
+        credentials: Credentials,
+        tls: Option<Arc<Tls>>,
         advertise: Addresses,
         node_id: NodeId,
     ) -> Self {
@@ -92,6 +151,7 @@ impl Setup {
                 cluster: settings.cluster.0.to_string(),
                 secrets,
                 tls,
+                credentials,
                 node_id,
                 seeds,
                 zone: settings.zone.0.to_string(),

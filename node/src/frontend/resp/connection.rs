@@ -9,18 +9,19 @@ use super::{
     session::Session,
     writer::Writer,
 };
-use crate::limits;
+use crate::{limits, metrics::Refused};
 use bytes::BytesMut;
 use futures::FutureExt as _;
 use shoal_proto::types::UnixMillis;
 use std::{
+    future::pending,
     io,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// Serves one client until it leaves, breaks the protocol, stops reading its replies, or `shutdown` completes; then
@@ -46,17 +47,33 @@ where
         writer.flush().await?;
         return writer.shutdown().await;
     };
-    let mut connection = Connection::new(&door, Session::new(place.number, peer, door.backend.now()));
+    let session = Session::new(place.number, peer, door.backend.now(), door.gate.anonymous());
+    let mut connection = Connection::new(&door, session);
+    let mut prove_by = None;
     let mut shutdown = pin!(shutdown);
     loop {
-        let turn = connection.turn();
+        let turn = match connection.turn() {
+            Turn::Rest => {
+                tokio::time::sleep(door.wrong_password_pause).await;
+                Turn::More
+            }
+            turn => turn,
+        };
         if turn == Turn::Over && connection.output.is_empty() {
             return timeout(door.stall, writer.shutdown()).await?;
         }
-        let Connection { input, output, written, unflushed, pipeline, stopping, .. } = &mut connection;
-        let (stopping, unflushed) = (*stopping, *unflushed);
+        let Connection { session, input, output, written, unflushed, pipeline, stopping, .. } =
+            &mut connection;
+        let (stopping, unflushed, idle) = (*stopping, *unflushed, pipeline.is_empty());
         let full = output.len() >= limits::RESP_CHUNK_BYTES;
-        let reading = !stopping && input.len() < limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES;
+        let (room, stall) = if session.identity.is_some() {
+            prove_by = None;
+            (limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES, door.stall)
+        } else {
+            prove_by = prove_by.or_else(|| Instant::now().checked_add(door.unproven_patience));
+            (limits::UNPROVEN_INPUT_BYTES, door.unproven_patience)
+        };
+        let reading = !stopping && input.len() < room;
         if reading {
             input.reserve(limits::RESP_READ_BYTES);
         }
@@ -72,8 +89,9 @@ where
             () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
             () = &mut shutdown, if !stopping => connection.stopping = true,
             count = reader.read_buf(input), if reading => connection.stopping = count? == 0,
+            () = until(prove_by), if !stopping && idle => connection.is_late(),
             // Made when first polled: a timer costs nothing while the client reads.
-            () = async { tokio::time::sleep(door.stall).await }, if unflushed || !output.is_empty() => {
+            () = async { tokio::time::sleep(stall).await }, if unflushed || !output.is_empty() => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "client does not read its replies"));
             }
         }
@@ -85,6 +103,14 @@ async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Resul
     if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
 }
 
+/// Until then; forever without an instant.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
 /// What a turn came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -92,6 +118,8 @@ enum Turn {
     Wait,
     /// Enough for now, but there is more to run.
     More,
+    /// The client was wrong about its password and is made to wait for the answer.
+    Rest,
     /// Nothing is left and nothing more will come.
     Over,
 }
@@ -112,6 +140,8 @@ struct Connection<'a> {
     unflushed: bool,
     /// Nothing more is read; what was is still answered.
     stopping: bool,
+    /// How often the client was wrong about its password.
+    wrong_passwords: u32,
 }
 
 impl<'a> Connection<'a> {
@@ -127,14 +157,20 @@ impl<'a> Connection<'a> {
             written: 0,
             unflushed: false,
             stopping: false,
+            wrong_passwords: 0,
         }
     }
 
     /// Runs what has been read until something must be waited for.
     fn turn(&mut self) -> Turn {
         let now = self.door.backend.now();
+        self.session.identity = self.door.gate.renewed(self.session.identity.take());
+        let wrong_passwords = self.wrong_passwords;
         let mut received = 0;
         let turn = loop {
+            if self.wrong_passwords > wrong_passwords {
+                break Turn::Rest;
+            }
             if received == limits::RESP_BATCH {
                 break Turn::More;
             }
@@ -174,6 +210,7 @@ impl<'a> Connection<'a> {
         if self.session.closing {
             return None;
         }
+        self.parser.grant(self.session.identity.is_some());
         match self.parser.next(&mut self.input) {
             Ok(None) => None,
             Ok(Some(Parsed::Request(request))) => {
@@ -195,9 +232,17 @@ impl<'a> Connection<'a> {
         };
         if let Err(error) = result {
             context.writer.error(&error.text());
-            context.session.closing |= error.ends_connection();
+            self.wrong_passwords += u32::from(error == CommandError::WrongPassword);
+            let too_often = self.wrong_passwords >= limits::WRONG_PASSWORDS;
+            context.session.closing |= error.ends_connection() || too_often;
         }
         self.stopping |= self.session.closing;
+    }
+
+    /// The client has not authenticated in time.
+    fn is_late(&mut self) {
+        self.door.gate.count(Refused::Late);
+        self.answer(Prepared::Refused(CommandError::Late));
     }
 
     /// Takes an answer that was waited for.
@@ -233,5 +278,7 @@ impl<'a> Connection<'a> {
     }
 }
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod tests;

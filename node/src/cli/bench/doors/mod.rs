@@ -89,8 +89,7 @@ impl Doors {
     pub(crate) async fn connect(&self, node: usize) -> anyhow::Result<Connection> {
         Ok(match self {
             Self::Resp(plan, tls) => {
-                let (node, level) = (plan.nodes[node].to_string(), plan.consistency);
-                Connection::Resp(resp::Connection::open(&node, tls.as_ref(), level).await?)
+                Connection::Resp(resp::Connection::open(plan, node, tls.as_ref()).await?)
             }
             // It finds its node by itself.
             Self::Grpc(client) => Connection::Grpc(client.reach().await?),
