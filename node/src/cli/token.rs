@@ -57,7 +57,7 @@ impl Secret {
     /// # Errors
     /// When it cannot be sent.
     pub(crate) fn token(&self) -> anyhow::Result<Token> {
-        Ok(self.0.parse()?)
+        self.0.parse().context("SHOAL_TOKEN or --token-file")
     }
 }
 
