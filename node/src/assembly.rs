@@ -205,7 +205,8 @@ impl Node {
             tokio::spawn(expire(local.clone(), shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let rng = env.rng("handshakes");
+        let replica = ReplicaService::new(identity, local.clone(), peers.counters(), rng, closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());

@@ -125,7 +125,7 @@ fn membership(parts: &Parts) -> Vec<Family> {
 }
 
 fn peers(parts: &Parts) -> Vec<Family> {
-    let sent = parts.peers.sent();
+    let sent = parts.peers.counters().snapshot();
     vec![
         Family::gauge("peers_up", "Peers with a stream that stands").value(parts.peers.up_count()),
         Family::gauge("peer_operations_waiting", "Operations for peers not yet answered")
@@ -133,6 +133,8 @@ fn peers(parts: &Parts) -> Vec<Family> {
         Family::counter("peer_batches", "Messages sent to peers").value(sent.batches),
         Family::counter("peer_operations", "Operations sent to peers").value(sent.operations),
         Family::counter("peer_payload_bytes", "Bytes of keys and values sent to peers").value(sent.bytes),
+        Family::counter("peer_streams_refused", "Streams refused to who did not prove to be a peer")
+            .value(sent.refused),
     ]
 }
 

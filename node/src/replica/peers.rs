@@ -1,7 +1,7 @@
 //! The links to all peers.
 
 use super::{
-    LinkCounters, LinkCounts, ReplicaError, ReplicaRequest,
+    LinkCounters, ReplicaError, ReplicaRequest,
     handshake::Identity,
     link::{Link, payload_bytes},
 };
@@ -44,7 +44,7 @@ pub struct Peers {
     cluster: Arc<Cluster>,
     config: PeersConfig,
     env: Env,
-    sent: Arc<LinkCounters>,
+    counters: Arc<LinkCounters>,
     shutdown: CancellationToken,
 }
 
@@ -52,7 +52,7 @@ impl Peers {
     /// No links yet; [`Peers::follow`] opens them.
     #[must_use]
     pub fn new(config: PeersConfig, cluster: Arc<Cluster>, env: Env, shutdown: CancellationToken) -> Self {
-        Self { lanes: RwLock::default(), cluster, config, env, sent: Arc::default(), shutdown }
+        Self { lanes: RwLock::default(), cluster, config, env, counters: Arc::default(), shutdown }
     }
 
     /// Opens and closes links as the view changes, until shutdown.
@@ -92,10 +92,10 @@ impl Peers {
         self.lanes.read().values().filter(|lanes| lanes.operations.is_up()).count()
     }
 
-    /// What was sent to all of them.
+    /// What was sent to all of them, and who was refused a stream.
     #[must_use]
-    pub fn sent(&self) -> LinkCounts {
-        self.sent.snapshot()
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        self.counters.clone()
     }
 
     /// Operations that wait for an answer or for the wire.
@@ -136,7 +136,7 @@ impl Peers {
             self.config.identity.clone(),
             self.config.tls.clone(),
             self.cluster.clone(),
-            self.sent.clone(),
+            self.counters.clone(),
             rng,
         );
         tokio::spawn(async move {

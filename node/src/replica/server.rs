@@ -1,7 +1,7 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    LocalReplica,
+    LinkCounters, LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES, Proven},
 };
 use crate::limits;
@@ -41,6 +41,7 @@ const MESSAGES_AHEAD: usize = 4;
 pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
+    counters: Arc<LinkCounters>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
@@ -71,11 +72,12 @@ impl ReplicaService {
     pub fn new(
         identity: Identity,
         local: Arc<LocalReplica>,
+        counters: Arc<LinkCounters>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
         let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
-        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
+        Self { identity, local, counters, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
@@ -89,11 +91,15 @@ impl ReplicaService {
         let (peer, proven) = match tokio::time::timeout(limits::PEER_HANDSHAKE, shaken).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => {
+                self.counters.count_refused();
                 tracing::warn!(%error, "peer refused");
                 let rejected = wire::Rejected { reason: error.to_string() };
                 return drop(reply(&outbound, link_response::Body::Rejected(rejected)).await);
             }
-            Err(_) => return tracing::warn!("peer did not prove itself in time"),
+            Err(_) => {
+                self.counters.count_refused();
+                return tracing::warn!("peer did not prove itself in time");
+            }
         };
         drop(place);
         tracing::debug!(%peer, "peer connected");
@@ -221,6 +227,7 @@ impl Replica for ReplicaService {
         request: Request<Streaming<LinkRequest>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
         let Ok(place) = self.unproven.clone().try_acquire_owned() else {
+            self.counters.count_refused();
             return Err(Status::resource_exhausted("too many peers are proving themselves at once"));
         };
         let (outbound, replies) = mpsc::channel(MESSAGES_AHEAD);

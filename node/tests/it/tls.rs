@@ -36,14 +36,14 @@ async fn client(grpc: SocketAddr, tls: Option<TlsConfig>) -> Result<Client, Clie
 }
 
 /// A connection to a door, over TLS.
-async fn dial(address: SocketAddr, credentials: Credentials) -> Result<Stream<TcpStream>, String> {
+pub(crate) async fn dial(address: SocketAddr, credentials: Credentials) -> Result<Stream<TcpStream>, String> {
     let connector = Connector::new(&credentials).unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
     let shaken = timeout(PATIENCE, connector.connect(&address.to_string(), stream)).await.expect("no answer");
     shaken.map_err(|error| fault(&error).unwrap_or_else(|| error.to_string()))
 }
 
-fn trusting(authority: &Authority) -> Credentials {
+pub(crate) fn trusting(authority: &Authority) -> Credentials {
     Credentials { ca: authority.pem().into(), identity: None, name: None }
 }
 
