@@ -20,6 +20,7 @@ mod hints;
 mod http;
 mod load;
 mod metrics;
+mod nobody;
 mod ports;
 mod processes;
 mod raw;
