@@ -67,6 +67,9 @@ pub mod auth;
 pub mod config;
 pub mod coordinator;
 pub mod frontend;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hot_keys;
 mod info;
 pub mod limits;
@@ -77,7 +80,7 @@ pub mod rebuild;
 pub mod replica;
 pub mod ring;
 pub mod store;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod test_support;
 pub mod tls;
 

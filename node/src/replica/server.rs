@@ -1,7 +1,7 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    LinkCounters, LocalReplica,
+    InboundLinks, LinkCounters, LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES, Proven},
 };
 use crate::limits;
@@ -41,6 +41,7 @@ const MESSAGES_AHEAD: usize = 4;
 pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
+    inbound: Arc<InboundLinks>,
     counters: Arc<LinkCounters>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
@@ -72,12 +73,13 @@ impl ReplicaService {
     pub fn new(
         identity: Identity,
         local: Arc<LocalReplica>,
+        inbound: Arc<InboundLinks>,
         counters: Arc<LinkCounters>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
         let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
-        Self { identity, local, counters, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
+        Self { identity, local, inbound, counters, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
@@ -104,6 +106,7 @@ impl ReplicaService {
         drop(place);
         tracing::debug!(%peer, "peer connected");
         let mut outlived = pin!(outlived(&self.identity, &proven));
+        let _link = self.inbound.begin(peer.clone());
         loop {
             let message = tokio::select! {
                 biased;

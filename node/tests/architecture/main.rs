@@ -29,7 +29,7 @@ const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
     ("shoal_node::auth", &[]),
     ("shoal_node::config", &["auth", "tls"]),
-    ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica"]),
+    ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica", "ring"]),
     ("shoal_node::frontend", &["admin", "auth", "coordinator", "limits", "metrics"]),
     ("shoal_node::hot_keys", &[]),
     (
@@ -72,7 +72,9 @@ const PURE: &[&str] = &[
     "shoal_node::auth::credentials",
     "shoal_node::auth::header",
     "shoal_node::coordinator::api",
+    "shoal_node::coordinator::cursor",
     "shoal_node::coordinator::explanation",
+    "shoal_node::coordinator::glob",
     "shoal_node::coordinator::plan",
     "shoal_node::coordinator::quorum",
     "shoal_node::coordinator::resolve",
@@ -151,6 +153,7 @@ const KEPT: &Edges = &[
     ("procfs", &["shoal_node::metrics::process"]),
     ("prometheus_client", &["shoal_node::metrics"]),
     ("rand::rngs::SysRng", &["shoal::cli", "shoal_client::seed"]),
+    ("schemars", &["shoal_node::frontend::http"]),
     (
         "shoal_proto::wire",
         &[
@@ -164,6 +167,7 @@ const KEPT: &Edges = &[
             "shoal_node::replica::handshake",
             "shoal_node::replica::link",
             "shoal_node::replica::server",
+            "shoal_proto::codec",
             "shoal_proto::convert",
         ],
     ),

@@ -25,6 +25,7 @@ impl Driver {
     /// Carries operations until the stream ends, or the last of those that took its place.
     pub(super) async fn carry(&mut self, stream: Stream) -> LinkError {
         *self.heard.lock() = Instant::now();
+        *self.link.since.lock() = Instant::now();
         self.link.up.store(true, Ordering::Release);
         self.link.tell(&self.cluster, true);
         tracing::debug!(peer = %self.link.target, "peer link up");
@@ -65,6 +66,7 @@ impl Driver {
                 };
             }
             tracing::debug!(peer = %link.target, "peer link proven anew");
+            *link.since.lock() = Instant::now();
             // The old stream is closed for requests by now. Those that it took are still answered.
             let last_id = outgoing.last_id;
             past.push(async move {

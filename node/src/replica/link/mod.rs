@@ -55,6 +55,8 @@ pub(super) struct Link {
     outstanding: Arc<Outstanding>,
     sent: Arc<LinkCounters>,
     up: AtomicBool,
+    // Touched when the stream begins and when an operator asks.
+    since: Mutex<Instant>,
     broken: Notify,
 }
 
@@ -108,6 +110,7 @@ impl Link {
             outstanding: Arc::default(),
             sent,
             up: AtomicBool::new(false),
+            since: Mutex::new(Instant::now()),
             broken: Notify::new(),
         });
         let driver = Driver {
@@ -142,6 +145,11 @@ impl Link {
     /// Whether the stream stands.
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    /// For how long the stream has stood, if it does.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.is_up().then(|| self.since.lock().elapsed())
     }
 
     /// Operations that wait for an answer or for the wire.
