@@ -112,6 +112,10 @@ impl Manner {
             None if why.contains("frame with invalid size") => {
                 "the node speaks TLS, and this client does not"
             }
+            // Whether that arrives before the connection is gone is a matter of luck.
+            None if why.contains("operation was canceled") => {
+                "the node hung up, perhaps because it speaks TLS, and this client does not"
+            }
             Some(_) if why.contains("InvalidContentType") => {
                 "the node does not speak TLS, and this client does"
             }
@@ -119,7 +123,6 @@ impl Manner {
                 "the node's certificate is not signed by a CA that is trusted"
             }
             Some(_) if why.contains("CertificateRequired") => "the node asks for a certificate of the client",
-            // Whether the reason arrives before the connection is gone is a matter of luck.
             Some(tls) if tls.identity.is_none() && why.contains("connection closed") => {
                 "the node hung up, perhaps because it asks for a certificate of the client"
             }

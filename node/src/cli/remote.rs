@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const UNREACHED: &str = "is a node running there, and is this its gRPC address (by default port 7381)?";
 
 /// Said before them when a node wants to hear TLS.
-const SECURED: &str = "the node speaks TLS, give --tls-ca (or SHOAL_TLS_CA) with the CA to trust";
+const SECURED: &str = "does the node speak TLS? then give --tls-ca (or SHOAL_TLS_CA) with the CA to trust";
 
 /// A cluster, through one of its nodes.
 pub(crate) struct Remote {
@@ -161,7 +161,7 @@ impl From<shoal_client::Outcome> for Outcome {
 fn unreached(error: ClientError, is_plain: bool) -> anyhow::Error {
     let what = match &error {
         ClientError::Unauthenticated(_) => token::HINT,
-        error if is_plain && error.to_string().contains("the node speaks TLS") => SECURED,
+        error if is_plain && error.to_string().contains("speaks TLS") => SECURED,
         _ => UNREACHED,
     };
     anyhow::Error::from(error).context(what)

@@ -159,7 +159,9 @@ async fn no_route_is_open_to_nobody_but_health() {
     let cluster = secured(&authority).await;
     let (before, http) = (state(&cluster), cluster.http(0));
     let mut refused = 0;
-    for path in ["/", "/metrics", "/cluster.json", "/cache", "/cache/", "/cache/key%201", "/nothing"] {
+    for path in
+        ["/", "/metrics", "/cluster.json", "/openapi.json", "/cache", "/cache/", "/cache/key%201", "/nothing"]
+    {
         for method in ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"] {
             let body = r#"{"value":"x"}"#;
             let request = |shown: &str| {
@@ -264,6 +266,8 @@ fn operations() -> Vec<Op> {
         Op::RingFetch(Default::default()),
         Op::Report(Default::default()),
         Op::Inspect(Default::default()),
+        Op::ReadClock(Default::default()),
+        Op::ListKeys(Default::default()),
     ]
 }
 

@@ -170,7 +170,7 @@ async fn who_cannot_be_trusted_is_told_apart_by_clients() {
         (0, Some(other.trusted()), "UnknownIssuer"),
         (1, Some(ours.trusted()), "certificate not valid for name"),
         (2, Some(ours.trusted()), "expired"),
-        (0, None, "the node speaks TLS"),
+        (0, None, "speaks TLS"),
     ] {
         let error = client(grpc(node), tls).await.map(drop).unwrap_err().to_string();
         assert!(error.contains(expected), "{expected}: {error}");
@@ -188,7 +188,7 @@ async fn who_cannot_be_trusted_is_told_apart_by_clients() {
     let node = grpc(0).to_string();
     let said = child::run(&["status", "--node", &node], b"").await;
     assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("the node speaks TLS, give --tls-ca"), "{}", said.stderr);
+    assert!(said.stderr.contains("does the node speak TLS? then give --tls-ca"), "{}", said.stderr);
     let said = child::run(&["status", "--node", &node, "--tls-ca", &theirs], b"").await;
     assert!(said.stderr.contains("not signed by"), "{}", said.stderr);
     let resp = cluster.nodes[0].config.listen.resp.to_string();
