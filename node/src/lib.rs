@@ -79,3 +79,8 @@ mod test_support;
 
 pub use assembly::{Node, NodeError, RunningNode};
 pub use listen::Sockets;
+
+/// Its Rust is tested with this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/CLIENTS.md")]
+struct Clients;
