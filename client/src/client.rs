@@ -9,7 +9,7 @@ use crate::load::Loads;
 use crate::retry::{Kind, TagOrigin};
 use crate::stats::Counters;
 use crate::topology::{Topologies, Topology};
-use crate::{ClientError, Deleted, Found, Stats, Status, Stored, Touched, follow, seed};
+use crate::{ClientError, Deleted, Found, Stats, Status, Stored, Touched, follow, seed, token};
 use shoal_membership::ring;
 use shoal_proto::types::{Consistency, Key, Tag, UnixMillis, Value};
 use shoal_proto::wire::admin::v1::{StatusRequest, admin_client::AdminClient};
@@ -56,7 +56,7 @@ impl Client {
     /// learns of the others.
     ///
     /// # Errors
-    /// [`ClientError::Connect`] when none does.
+    /// [`ClientError::Connect`] when none does, [`ClientError::Unauthenticated`] when one does but asks for another token.
     pub async fn connect(addresses: &[String], config: ClientConfig) -> Result<Self, ClientError> {
         let (heard, counters) = (Arc::new(Heard::new()), Arc::new(Counters::default()));
         let seed = seed::choose(config.seed)?;
@@ -152,9 +152,14 @@ impl Client {
     pub async fn status(&self) -> Result<Status, ClientError> {
         let answer = self.over_channel(async |channel| {
             let mut admin = AdminClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES);
-            admin.status(StatusRequest {}).await
+            admin.status(self.request(StatusRequest {})).await
         });
         answer.await?.into_inner().try_into()
+    }
+
+    /// A request in the name of this client's token.
+    pub(crate) fn request<T>(&self, message: T) -> tonic::Request<T> {
+        token::request(self.shared.config.token.as_ref(), message)
     }
 
     /// Makes a unary call on the channel of the live connection, within the client's timeout.
@@ -186,7 +191,7 @@ impl Client {
     pub async fn fetch_topology(&self) -> Result<Topology, ClientError> {
         let first = self.over_channel(async |channel| {
             let mut kv = KvClient::new(channel);
-            kv.topology(kv::TopologyRequest {}).await?.into_inner().message().await
+            kv.topology(self.request(kv::TopologyRequest {})).await?.into_inner().message().await
         });
         let told = first.await?.ok_or_else(|| ClientError::Protocol("no topology was told".into()))?;
         told.try_into()
@@ -283,7 +288,7 @@ impl Way {
     async fn follow(cluster: Arc<Cluster>) -> Result<Self, ClientError> {
         let mut attempts = Vec::new();
         for address in &cluster.seeds {
-            let opened = Watch::open(address, cluster.config.connect_timeout, &cluster.heard).await;
+            let opened = Watch::open(address, &cluster.manner, &cluster.heard).await;
             let taken = opened.and_then(|watch| {
                 if let Some(watch) = &watch {
                     let told = Topology::try_from(watch.first.clone());
@@ -301,7 +306,7 @@ impl Way {
                 Err(why) => attempts.push((address.clone(), why)),
             }
         }
-        Err(ClientError::Connect { attempts })
+        Err(ClientError::unreached(attempts))
     }
 }
 

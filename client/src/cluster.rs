@@ -3,6 +3,7 @@
 use crate::budget::Budget;
 use crate::config::ClientConfig;
 use crate::heard::Heard;
+use crate::link::Manner;
 use crate::node::Node;
 use crate::router::{Experience, Router};
 use crate::stats::Counters;
@@ -19,6 +20,7 @@ use std::time::Duration;
 /// Everything a call needs to find its way.
 pub(crate) struct Cluster {
     pub(crate) config: ClientConfig,
+    pub(crate) manner: Manner,
     pub(crate) heard: Arc<Heard>,
     pub(crate) counters: Arc<Counters>,
     /// The writer of this client's tags.
@@ -71,6 +73,7 @@ impl Cluster {
             routes: ArcSwap::from_pointee(routes),
             budget: Mutex::new(Budget::new(config.in_flight())),
             jitter: Mutex::new(seed.stream("jitter")),
+            manner: (&config).into(),
             config,
             heard,
             counters,

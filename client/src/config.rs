@@ -1,3 +1,4 @@
+use crate::Token;
 use shoal_proto::types::{Consistency, Tag};
 use std::time::Duration;
 
@@ -41,6 +42,8 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// How long connecting to one address may take.
     pub connect_timeout: Duration,
+    /// What is proven to nodes that ask for it; the same to all of them.
+    pub token: Option<Token>,
     /// Which node a call goes to.
     pub routing: Routing,
     /// The failure domain of the caller: owners in it are asked first. The names are those that nodes were given.
@@ -73,6 +76,7 @@ impl Default for ClientConfig {
         Self {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
+            token: None,
             routing: Routing::Owners,
             zone: None,
             streams_per_node: 1,

@@ -24,7 +24,7 @@ impl Contact {
         config: &ClientConfig,
         heard: Arc<Heard>,
     ) -> Result<Self, ClientError> {
-        let mut dialler = Dialler::new(addresses.to_vec(), config.connect_timeout);
+        let mut dialler = Dialler::new(addresses.to_vec(), config.into());
         let link = dialler.dial().await?;
         let (jobs, queue) = mpsc::channel(QUEUED_CALLS);
         tokio::spawn(driver::run(dialler, Some(link), queue, heard));

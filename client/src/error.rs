@@ -1,5 +1,39 @@
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
+use std::fmt;
 use tonic::Code;
+
+/// Why an address was of no use.
+#[derive(Debug)]
+pub(crate) enum Unreached {
+    /// Its node does not accept the token.
+    Unauthenticated(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<String> for Unreached {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl From<tonic::Status> for Unreached {
+    fn from(status: tonic::Status) -> Self {
+        let message = status.message().to_owned();
+        match status.code() {
+            Code::Unauthenticated => Self::Unauthenticated(message),
+            _ => Self::Other(message),
+        }
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unauthenticated(why) | Self::Other(why) => f.write_str(why),
+        }
+    }
+}
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -10,6 +44,13 @@ pub enum ClientError {
         /// The addresses tried, in turn, and what became of each.
         attempts: Vec<(String, String)>,
     },
+    /// The node asks for a token ([`ClientConfig::token`](crate::ClientConfig::token)), or does not know the one it was
+    /// shown; nothing was done.
+    #[error("not authenticated: {0}")]
+    Unauthenticated(String),
+    /// The token does not allow this; nothing was done.
+    #[error("not allowed: {0}")]
+    PermissionDenied(String),
     /// Too few owners of the key could be asked.
     #[error("{message}")]
     Unavailable {
@@ -59,11 +100,25 @@ impl ClientError {
             }
             Self::Protocol(_) => true,
             Self::Connect { .. }
+            | Self::Unauthenticated(_)
+            | Self::PermissionDenied(_)
             | Self::Overloaded(_)
             | Self::NotReady(_)
             | Self::TagAhead(_)
             | Self::Invalid(_) => false,
         }
+    }
+
+    /// No address was of use. That one was, but for the token, says more than that others were not.
+    pub(crate) fn unreached(attempts: Vec<(String, Unreached)>) -> Self {
+        let mut tried = Vec::new();
+        for (address, why) in attempts {
+            match why {
+                Unreached::Unauthenticated(message) => return Self::Unauthenticated(message),
+                Unreached::Other(why) => tried.push((address, why)),
+            }
+        }
+        Self::Connect { attempts: tried }
     }
 
     /// What a failed unary read means.
@@ -72,6 +127,8 @@ impl ClientError {
         match status.code() {
             Code::Unimplemented => Self::Protocol(message),
             Code::ResourceExhausted => Self::Overloaded(message),
+            Code::Unauthenticated => Self::Unauthenticated(message),
+            Code::PermissionDenied => Self::PermissionDenied(message),
             _ => Self::Unavailable { message, maybe: false },
         }
     }
@@ -87,6 +144,8 @@ impl From<Failure> for ClientError {
             Ok(Kind::Overloaded) => Self::Overloaded(message),
             Ok(Kind::NotReady) => Self::NotReady(message),
             Ok(Kind::TagAhead) => Self::TagAhead(message),
+            Ok(Kind::Unauthenticated) => Self::Unauthenticated(message),
+            Ok(Kind::PermissionDenied) => Self::PermissionDenied(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
             }
@@ -113,7 +172,20 @@ mod tests {
         assert!(!failure(Kind::Unavailable.into(), false).maybe());
         assert!(!failure(Kind::Overloaded.into(), false).maybe());
         assert_eq!(failure(Kind::NotReady.into(), false).to_string(), "why");
+        let denied = ClientError::PermissionDenied("why".into());
+        assert_eq!(failure(Kind::PermissionDenied.into(), false), denied);
         assert_eq!(failure(99, false), ClientError::Protocol("failure of kind 99: why".into()));
+    }
+
+    #[test]
+    fn a_refused_token_says_more_than_addresses_where_nobody_is() {
+        let refused = tonic::Status::unauthenticated("wrong");
+        let attempts =
+            |last: Unreached| vec![("a:1".to_owned(), "refused".to_owned().into()), ("b:2".to_owned(), last)];
+        let error = ClientError::unreached(attempts(refused.into()));
+        assert_eq!(error, ClientError::Unauthenticated("wrong".into()));
+        let error = ClientError::unreached(attempts(tonic::Status::internal("broken").into()));
+        assert!(matches!(error, ClientError::Connect { attempts } if attempts[1].1 == "broken"));
     }
 
     #[test]

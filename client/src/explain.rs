@@ -71,7 +71,8 @@ impl Client {
     /// See [`ClientError`]. Owners that do not answer are no error: the explanation says why.
     pub async fn explain(&self, key: Key) -> Result<Explanation, ClientError> {
         let request = admin::ExplainRequest { key: key.into_bytes() };
-        let answer = self.over_channel(async |channel| AdminClient::new(channel).explain(request).await);
+        let answer =
+            self.over_channel(async |channel| AdminClient::new(channel).explain(self.request(request)).await);
         answer.await?.into_inner().try_into()
     }
 }

@@ -111,10 +111,10 @@ impl Following {
         let candidates = candidates(&self.cluster);
         let address = candidates.get(self.turn % candidates.len().max(1))?;
         self.turn += 1;
-        match Watch::open(address, self.cluster.config.connect_timeout, &self.cluster.heard).await {
+        match Watch::open(address, &self.cluster.manner, &self.cluster.heard).await {
             Ok(watch) => watch,
             Err(why) => {
-                tracing::debug!(address, why, "no topology");
+                tracing::debug!(address, %why, "no topology");
                 None
             }
         }

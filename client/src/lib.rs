@@ -68,6 +68,7 @@ mod router;
 mod seed;
 mod stats;
 mod status;
+mod token;
 mod topology;
 
 pub use answers::{Deleted, Found, Stored, Touched};
@@ -83,6 +84,7 @@ pub use shoal_proto::types::{
 };
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};
+pub use token::{InvalidToken, Token};
 pub use topology::{Topologies, Topology, TopologyNode};
 
 /// Its Rust is tested with this crate.

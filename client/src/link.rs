@@ -1,6 +1,7 @@
-use crate::ClientError;
-use crate::config::{KEEP_ALIVE, MAX_MESSAGE_BYTES};
+use crate::config::{ClientConfig, KEEP_ALIVE, MAX_MESSAGE_BYTES};
+use crate::error::{ClientError, Unreached};
 use crate::heard::Heard;
+use crate::token::{self, Token};
 use shoal_proto::wire::kv::v1::{
     PipelineRequest, PipelineResponse, TopologyRequest, TopologyResponse, kv_client::KvClient,
 };
@@ -24,10 +25,23 @@ pub(crate) struct Watch {
     pub(crate) changes: Streaming<TopologyResponse>,
 }
 
+/// How nodes are dialled.
+#[derive(Clone)]
+pub(crate) struct Manner {
+    patience: Duration,
+    token: Option<Token>,
+}
+
+impl From<&ClientConfig> for Manner {
+    fn from(config: &ClientConfig) -> Self {
+        Self { patience: config.connect_timeout, token: config.token.clone() }
+    }
+}
+
 /// Opens links, to the addresses in turn.
 pub(crate) struct Dialler {
     addresses: Vec<String>,
-    patience: Duration,
+    manner: Manner,
     next: usize,
     /// Where what a node says before the first call goes; `None` asks for nothing.
     heard: Option<Arc<Heard>>,
@@ -35,13 +49,13 @@ pub(crate) struct Dialler {
 
 impl Dialler {
     /// Takes whoever answers.
-    pub(crate) fn new(addresses: Vec<String>, patience: Duration) -> Self {
-        Self { addresses, patience, next: 0, heard: None }
+    pub(crate) fn new(addresses: Vec<String>, manner: Manner) -> Self {
+        Self { addresses, manner, next: 0, heard: None }
     }
 
     /// Takes only nodes of the cluster of `heard`: an address may have been given to a node of another one.
-    pub(crate) fn within(heard: Arc<Heard>, address: String, patience: Duration) -> Self {
-        Self { heard: Some(heard), ..Self::new(vec![address], patience) }
+    pub(crate) fn within(heard: Arc<Heard>, address: String, manner: Manner) -> Self {
+        Self { heard: Some(heard), ..Self::new(vec![address], manner) }
     }
 
     /// Tries every address once, beginning after the one that was dialled last.
@@ -50,7 +64,7 @@ impl Dialler {
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];
             self.next += 1;
-            match in_time(self.patience, open(address, self.heard.as_deref())).await {
+            match in_time(self.manner.patience, open(address, &self.manner, self.heard.as_deref())).await {
                 Ok(link) => {
                     tracing::debug!(address, "connected");
                     return Ok(link);
@@ -58,7 +72,7 @@ impl Dialler {
                 Err(why) => attempts.push((address.clone(), why)),
             }
         }
-        Err(ClientError::Connect { attempts })
+        Err(ClientError::unreached(attempts))
     }
 }
 
@@ -66,31 +80,31 @@ impl Watch {
     /// Asks the node at `address` for the topology; `None` when it does not know the question.
     pub(crate) async fn open(
         address: &str,
-        patience: Duration,
+        manner: &Manner,
         heard: &Heard,
-    ) -> Result<Option<Self>, String> {
-        in_time(patience, async { greet(&connect(address).await?, heard).await }).await
+    ) -> Result<Option<Self>, Unreached> {
+        in_time(manner.patience, async { greet(&connect(address).await?, manner, heard).await }).await
     }
 }
 
 async fn in_time<T>(
     patience: Duration,
-    opening: impl Future<Output = Result<T, String>>,
-) -> Result<T, String> {
+    opening: impl Future<Output = Result<T, Unreached>>,
+) -> Result<T, Unreached> {
     // Rare, and too large to lie in the future of every caller.
     let opened = timeout(patience, Box::pin(opening)).await;
-    opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis())))
+    opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis()).into()))
 }
 
-async fn open(address: &str, heard: Option<&Heard>) -> Result<Link, String> {
+async fn open(address: &str, manner: &Manner, heard: Option<&Heard>) -> Result<Link, Unreached> {
     let channel = connect(address).await?;
     if let Some(heard) = heard {
-        greet(&channel, heard).await?;
+        greet(&channel, manner, heard).await?;
     }
     // One message on its way is enough: calls that come meanwhile travel together in the next.
     let (requests, stream) = mpsc::channel(1);
-    let replies = client(&channel).pipeline(ReceiverStream::new(stream)).await;
-    let replies = replies.map_err(|status| status.message().to_owned())?.into_inner();
+    let request = token::request(manner.token.as_ref(), ReceiverStream::new(stream));
+    let replies = client(&channel).pipeline(request).await?.into_inner();
     Ok(Link { channel, requests, replies })
 }
 
@@ -104,17 +118,18 @@ async fn connect(address: &str) -> Result<Channel, String> {
 }
 
 /// Learns the node's cluster, its clock and its topology.
-async fn greet(channel: &Channel, heard: &Heard) -> Result<Option<Watch>, String> {
+async fn greet(channel: &Channel, manner: &Manner, heard: &Heard) -> Result<Option<Watch>, Unreached> {
     let asked = Instant::now();
-    let mut changes = match client(channel).topology(TopologyRequest {}).await {
-        Ok(changes) => changes.into_inner(),
-        Err(status) if status.code() == Code::Unimplemented => return Ok(None),
-        Err(status) => return Err(status.message().to_owned()),
-    };
-    let first = changes.message().await.map_err(|status| status.message().to_owned())?;
+    let mut changes =
+        match client(channel).topology(token::request(manner.token.as_ref(), TopologyRequest {})).await {
+            Ok(changes) => changes.into_inner(),
+            Err(status) if status.code() == Code::Unimplemented => return Ok(None),
+            Err(status) => return Err(status.into()),
+        };
+    let first = changes.message().await?;
     let first = first.ok_or_else(|| "the node ended the stream".to_owned())?;
     if !heard.admits(first.cluster_id) {
-        return Err(format!("{} belongs to another cluster", first.node_id));
+        return Err(format!("{} belongs to another cluster", first.node_id).into());
     }
     heard.clock(first.clock_ms, asked.elapsed());
     Ok(Some(Watch { first, changes }))

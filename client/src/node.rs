@@ -5,13 +5,12 @@ use crate::call::Job;
 use crate::config::{ClientConfig, QUEUED_CALLS};
 use crate::driver;
 use crate::heard::Heard;
-use crate::link::Dialler;
+use crate::link::{Dialler, Manner};
 use crate::router::Experience;
 use crate::stats::Counters;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// A node's streams, how much is in flight on them, and whether it is worth asking. Dropping it ends the streams once
@@ -23,7 +22,7 @@ pub(crate) struct Node {
     room: Arc<Semaphore>,
     // Held for a few instructions; never across an await.
     breaker: Mutex<Breaker>,
-    connect_timeout: Duration,
+    manner: Manner,
     heard: Arc<Heard>,
     counters: Arc<Counters>,
 }
@@ -44,7 +43,7 @@ impl Node {
             turn: AtomicUsize::new(0),
             room: Arc::new(Semaphore::new(config.in_flight())),
             breaker: Mutex::default(),
-            connect_timeout: config.connect_timeout,
+            manner: config.into(),
             heard,
             counters,
         }
@@ -76,7 +75,7 @@ impl Node {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         self.streams[turn % self.streams.len()].get_or_init(|| {
             let (jobs, queue) = mpsc::channel(QUEUED_CALLS);
-            let dialler = Dialler::within(self.heard.clone(), self.address.clone(), self.connect_timeout);
+            let dialler = Dialler::within(self.heard.clone(), self.address.clone(), self.manner.clone());
             self.counters.streams_opened.count();
             tokio::spawn(driver::run(dialler, None, queue, self.heard.clone()));
             jobs

@@ -43,7 +43,7 @@ pub(crate) fn decide(kind: Kind, error: &ClientError, maybe: bool) -> Verdict {
     let is_safe = !error.maybe() || matches!(kind, Kind::Read | Kind::Tagged(_));
     match (error, kind) {
         // No node would do it.
-        (ClientError::Invalid(_), _) => Verdict::Fail,
+        (ClientError::Invalid(_) | ClientError::PermissionDenied(_), _) => Verdict::Fail,
         (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Client)) if !maybe => Verdict::RetryUntagged,
         (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Caller)) => Verdict::Fail,
         _ if is_safe => Verdict::Retry,
@@ -84,6 +84,8 @@ mod tests {
             ClientError::Overloaded(String::new()),
             ClientError::NotReady(String::new()),
             ClientError::Disconnected { maybe: false },
+            // Another node may know a token already, or still.
+            ClientError::Unauthenticated(String::new()),
         ]
     }
 
@@ -114,8 +116,9 @@ mod tests {
 
     #[test]
     fn what_no_node_would_do_is_not_repeated() {
-        let error = ClientError::Invalid(String::new());
-        assert!(KINDS.iter().all(|kind| decide(*kind, &error, false) == Verdict::Fail));
+        for error in [ClientError::Invalid(String::new()), ClientError::PermissionDenied(String::new())] {
+            assert!(KINDS.iter().all(|kind| decide(*kind, &error, false) == Verdict::Fail));
+        }
     }
 
     #[test]

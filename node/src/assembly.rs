@@ -2,10 +2,11 @@
 
 use crate::{
     admin::ClusterInfo,
+    auth::Auth,
     config::NodeConfig,
     coordinator::{Coordinator, CoordinatorConfig, Hints},
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespCounters, RespDoor},
     },
@@ -94,6 +95,7 @@ pub struct Node;
 
 /// A node at work. Dropped, it stops at once; [`RunningNode::shutdown`] stops it in order.
 pub struct RunningNode {
+    auth: Arc<Auth>,
     info: Arc<NodeFacts>,
     cluster: Arc<Cluster>,
     local: Arc<LocalReplica>,
@@ -118,6 +120,7 @@ impl Node {
         let shutdown = CancellationToken::new();
         let closing = shutdown.child_token();
         let metrics = Arc::new(Metrics::default());
+        let auth = Arc::new(Auth::new(config.credentials.clone()));
         let identity = Identity {
             cluster: config.cluster.clone(),
             secret: config.secret.clone(),
@@ -203,12 +206,16 @@ impl Node {
         ];
         let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
-        let grpc = GrpcDoor::new(door(DoorName::Grpc), info.clone(), closing.clone());
-        let resp = RespDoor::new(Arc::new(door(DoorName::Resp)), info.clone(), resp_counters, None);
-        let rest = Rest { door: door(DoorName::Rest), connections: http_connections };
+        let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
+        let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
+        let backend = Arc::new(door(DoorName::Resp));
+        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, None);
+        let rest =
+            Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
         let doors = sockets.open(replica, grpc, Arc::new(resp), rest, info.clone(), &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
+            auth,
             info,
             cluster,
             local,
@@ -228,6 +235,12 @@ impl RunningNode {
     #[must_use]
     pub fn info(&self) -> Arc<dyn ClusterInfo> {
         self.info.clone()
+    }
+
+    /// The credentials that clients are asked for, to be replaced when they change.
+    #[must_use]
+    pub fn auth(&self) -> Arc<Auth> {
+        self.auth.clone()
     }
 
     /// The node's coordinator, for callers in the same process.

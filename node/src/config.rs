@@ -1,6 +1,7 @@
 //! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
 //! and checked elsewhere.
 
+use crate::auth::Credentials;
 use shoal_membership::{Addresses, config::GossipConfig};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{net::SocketAddr, time::Duration};
@@ -35,6 +36,8 @@ pub struct NodeConfig {
     pub cluster: String,
     /// What nodes of the cluster prove to each other; without one everything stays on loopback.
     pub secret: Option<String>,
+    /// What clients are asked for; without any, everybody who reaches a door may do everything.
+    pub credentials: Credentials,
     /// The node's name.
     pub node_id: NodeId,
     /// Gossip addresses (`host:port`) of the first members.

@@ -24,6 +24,7 @@
 //! let config = NodeConfig {
 //!     cluster: "example".into(),
 //!     secret: Some("sixteen bytes or more".into()),
+//!     credentials: Default::default(),
 //!     node_id: NodeId::new("alone")?,
 //!     seeds: vec![gossip.to_string()],
 //!     zone: "default".into(),
@@ -61,6 +62,7 @@
 
 pub mod admin;
 pub mod assembly;
+pub mod auth;
 pub mod config;
 pub mod coordinator;
 pub mod frontend;

@@ -12,6 +12,12 @@ pub const PEER_BATCH_OPS: usize = 256;
 pub const PEER_BATCH_BYTES: usize = 256 * 1024;
 /// Payload beyond which a request travels on the bulk stream.
 pub const BULK_BYTES: usize = 64 * 1024;
+/// How long a peer may take to prove itself.
+pub const PEER_HANDSHAKE: Duration = Duration::from_secs(5);
+/// Peer streams that have still to prove themselves at the same time; further ones are refused and tried again.
+pub const UNPROVEN_PEERS: usize = 256;
+/// Bytes on one of them; a handshake takes less than a thousand.
+pub const UNPROVEN_PEER_BYTES: usize = 16 * 1024;
 /// The largest gRPC message: one value of the largest size, its key, and room for the envelope.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
@@ -55,6 +61,19 @@ pub const RESP_INLINE_BYTES: usize = 64 * 1024;
 pub const RESP_OUTPUT_BYTES: usize = 64 * 1024 * 1024;
 /// Commands of one connection that run at the same time.
 pub const RESP_BATCH: usize = 1_024;
+
+/// Arguments of one RESP command of a client that has still to authenticate.
+pub const UNPROVEN_ARGUMENTS: usize = 10;
+/// Bytes of one of them.
+pub const UNPROVEN_ARGUMENT_BYTES: usize = 16 * 1024;
+/// Bytes read from such a client and not yet understood.
+pub const UNPROVEN_INPUT_BYTES: usize = 1024 * 1024;
+/// How long a RESP client may take to authenticate.
+pub const UNPROVEN_PATIENCE: Duration = Duration::from_secs(10);
+/// Wrong passwords on one RESP connection before it is closed.
+pub const WRONG_PASSWORDS: u32 = 10;
+/// How long a client waits to be told that its password is wrong. Nobody else does.
+pub const WRONG_PASSWORD_PAUSE: Duration = Duration::from_millis(250);
 
 /// HTTP connections served at once; further ones are told so and closed.
 pub const HTTP_CLIENTS: usize = 4_096;
@@ -123,6 +142,8 @@ const _: () =
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(UNPROVEN_ARGUMENTS * (UNPROVEN_ARGUMENT_BYTES + 32) < UNPROVEN_INPUT_BYTES);
+const _: () = assert!(RESP_INLINE_BYTES < UNPROVEN_INPUT_BYTES);
 const _: () =
     assert!(HOT_KEYS_REPORTED <= HOT_KEYS && HOT_KEYS_REPORTED * (HOT_KEY_BYTES + 32) < PEER_BATCH_BYTES);
 const _: () = assert!(HTTP_JSON_BYTES < HTTP_BUFFER_BYTES && 6 * BATCH_VALUE_BYTES < HTTP_BUFFER_BYTES);

@@ -2,12 +2,15 @@
 //! servers by address alone and has no HTTP.
 
 #[cfg(not(madsim))]
-use crate::frontend::{http, standard};
+mod unproven;
+
+#[cfg(not(madsim))]
+use crate::frontend::{grpc::interceptor, http, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
-        Door,
+        Door, Gate,
         grpc::GrpcDoor,
         resp::{RespDoor, serve},
     },
@@ -15,11 +18,18 @@ use crate::{
     metrics::Connections,
     replica::ReplicaService,
 };
-use shoal_proto::wire::replica::v1::replica_server::ReplicaServer;
+use shoal_proto::wire::{
+    admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
+    replica::v1::replica_server::ReplicaServer,
+};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+#[cfg(not(madsim))]
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
+#[cfg(not(madsim))]
+use unproven::Unproven;
 
 /// What a node listens on, bound before it starts.
 pub struct Sockets {
@@ -35,6 +45,7 @@ pub struct Sockets {
 /// What the HTTP door runs its requests by, and where it counts its connections.
 pub(crate) struct Rest {
     pub(crate) door: Door,
+    pub(crate) gate: Gate,
     pub(crate) connections: Arc<Connections>,
 }
 
@@ -87,15 +98,23 @@ impl Sockets {
         let mut server = Server::builder()
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
-        let router = grpc.mount(&mut server).add_service(
-            ReplicaServer::new(replica)
-                .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-                .max_encoding_message_size(limits::MAX_MESSAGE_BYTES),
-        );
+        let gate = grpc.gate().clone();
+        let kv = KvServer::new(grpc.clone())
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
+        let admin = AdminServer::new(grpc);
+        let replica = ReplicaServer::new(replica)
+            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
         let closing = shutdown.clone().cancelled_owned();
         #[cfg(not(madsim))]
         {
-            let router = standard::mount(router, info.clone(), shutdown.clone());
+            let known = interceptor(gate);
+            let router = server
+                .add_service(InterceptedService::new(kv, known.clone()))
+                .add_service(InterceptedService::new(admin, known.clone()))
+                .add_service(Unproven(replica));
+            let router = standard::mount(router, known, info.clone(), shutdown.clone());
             let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
@@ -103,12 +122,13 @@ impl Sockets {
                     tracing::error!(%error, "gRPC door failed");
                 }
             }));
-            let router = http::router(rest.door, info);
+            let router = http::router(rest.door, rest.gate, info);
             tasks.push(tokio::spawn(http::serve(self.http, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop((rest.door, rest.connections, info));
+            drop((gate, rest.door, rest.gate, rest.connections, info));
+            let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {

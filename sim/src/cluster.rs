@@ -245,6 +245,7 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
     NodeConfig {
         cluster: "simulation".to_owned(),
         secret: Some("a secret that only the nodes of this run share".to_owned()),
+        credentials: Default::default(),
         node_id: NodeId::new(&format!("node-{node}")).unwrap_or_else(|_| unreachable!("a plain name")),
         seeds: (0..options.nodes).map(|seed| address(seed, GOSSIP_PORT).to_string()).collect(),
         zone: String::new(),

@@ -4,6 +4,7 @@ use super::{
 };
 use clap::Args;
 use serde::Serialize;
+use shoal_node::auth::Credential;
 use std::{path::PathBuf, process::ExitCode};
 
 /// `shoal check-config`.
@@ -23,6 +24,7 @@ struct Checked {
     advertise: shoal_membership::Addresses,
     state_dir: PathBuf,
     has_secret: bool,
+    credentials: Vec<Known>,
     settings: Vec<Effective>,
     unknown_variables: Vec<String>,
 }
@@ -32,6 +34,13 @@ struct Effective {
     name: &'static str,
     value: String,
     from: String,
+}
+
+/// Who clients can prove to be. How is nobody's business.
+#[derive(Serialize)]
+struct Known {
+    name: String,
+    scope: &'static str,
 }
 
 impl CheckConfig {
@@ -50,6 +59,12 @@ impl CheckConfig {
     }
 }
 
+impl From<&Credential> for Known {
+    fn from(credential: &Credential) -> Self {
+        Self { name: credential.name().to_owned(), scope: credential.scope().name() }
+    }
+}
+
 impl Checked {
     fn new(layers: &Layers, setup: Setup, unknown_variables: Vec<String>) -> Self {
         let settings = SETTINGS.iter().map(|setting| Effective {
@@ -61,6 +76,7 @@ impl Checked {
             node_id: setup.node.node_id.to_string(),
             role: if setup.is_member() { "member" } else { "gateway" },
             has_secret: setup.node.secret.is_some(),
+            credentials: setup.node.credentials.iter().map(Known::from).collect(),
             advertise: setup.node.advertise,
             state_dir: setup.state_dir,
             settings: settings.collect(),
@@ -77,11 +93,20 @@ impl Checked {
         }
         let secret = if self.has_secret { "with" } else { "without" };
         output::line(format!(
-            "ok: {} {}, state in {}, {secret} a cluster secret",
+            "ok: {} {}, state in {}, {secret} a cluster secret, {}",
             self.role,
             self.node_id,
-            self.state_dir.display()
+            self.state_dir.display(),
+            self.clients()
         ))?;
         Ok(())
+    }
+    /// Which clients are let in.
+    fn clients(&self) -> String {
+        if self.credentials.is_empty() {
+            return "open to every client".into();
+        }
+        let each = self.credentials.iter().map(|known| format!("{} ({})", known.name, known.scope));
+        format!("for clients {}", each.collect::<Vec<_>>().join(", "))
     }
 }

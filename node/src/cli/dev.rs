@@ -60,7 +60,7 @@ fn setup(index: u16, nodes: u16, directory: &Path, secret: &str) -> Result<Setup
         ("state_dir", directory.join(index.to_string()).display().to_string()),
     ]);
     values.extend(DOORS.map(|(door, port)| (door, address(port, index))));
-    let environment = BTreeMap::from([(settings::SECRET_VARIABLE.to_owned(), secret.to_owned())]);
+    let environment = BTreeMap::from([(settings::CLUSTER_SECRET.variable.to_owned(), secret.to_owned())]);
     let mut setup = settings::load(&Flags { config: None, values }, &environment)?;
     setup.node.gossip = GossipConfig::local();
     Ok(setup)

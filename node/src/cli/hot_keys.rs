@@ -35,7 +35,7 @@ struct HotKey<'a> {
 
 impl HotKeys {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let status = Remote::connect(&self.target.node, None).await?.status().await?;
+        let status = Remote::connect(&self.target, None).await?.status().await?;
         let report = report(&status);
         if self.target.json {
             output::json(&report)?;

@@ -6,6 +6,7 @@ use super::{
     output,
     remote::{Outcome, Remote},
     settings::HostPort,
+    token::TokenArgument,
 };
 use clap::Args;
 use serde::Serialize;
@@ -26,6 +27,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381",
         value_parser = address)]
     pub(crate) node: Vec<String>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgument,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -101,7 +104,7 @@ pub(crate) enum Finding<'a> {
 impl Get {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = self.key.key()?;
-        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target, self.level.consistency).await?;
         let found = remote.get(key.clone()).await?;
         let value = found.value.as_ref().map(Value::as_bytes);
         if self.target.json {
@@ -124,7 +127,7 @@ impl Set {
             Some(text) => text.into_vec(),
             None => read_input()?,
         })?;
-        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target, self.level.consistency).await?;
         let outcome = remote.set(key.clone(), value, self.ttl).await?;
         if self.target.json {
             output::json(&Answer { key: Named::from(&key), finding: Finding::Stored(true), outcome })?;
@@ -138,7 +141,7 @@ impl Set {
 impl Del {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = self.key.key()?;
-        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target, self.level.consistency).await?;
         let Deleted { existed, outcome } = remote.delete(key.clone()).await?;
         if self.target.json {
             output::json(&Answer {

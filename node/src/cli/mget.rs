@@ -45,7 +45,7 @@ type Got = anyhow::Result<Found>;
 impl Mget {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let keys = self.keys.iter().map(|key| self.spelling.read(key)).collect::<anyhow::Result<Vec<_>>>()?;
-        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target, self.level.consistency).await?;
         let got = remote.get_many(&keys).await;
         if self.target.json {
             output::json(&keys.iter().zip(&got).map(|(key, got)| item(key, got)).collect::<Vec<_>>())?;

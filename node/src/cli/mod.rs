@@ -16,6 +16,7 @@ mod run;
 mod serve;
 mod settings;
 mod status;
+mod token;
 mod ttl;
 
 use clap::{Parser, Subcommand};

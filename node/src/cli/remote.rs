@@ -1,6 +1,6 @@
 //! The one place where a command talks to a cluster.
 
-use anyhow::Context as _;
+use super::{key_commands::Target, token};
 use serde::Serialize;
 use shoal_client::{
     CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
@@ -38,11 +38,16 @@ impl Remote {
     /// Reaches the first of the nodes (gRPC, `host:port`) that answers.
     ///
     /// # Errors
-    /// When none does; tells why of each.
-    pub(crate) async fn connect(nodes: &[String], consistency: Option<Consistency>) -> anyhow::Result<Self> {
+    /// When none does; tells why of each. When the one that does asks for another token.
+    pub(crate) async fn connect(target: &Target, consistency: Option<Consistency>) -> anyhow::Result<Self> {
         // Whoever names a node wants that one to answer, and may not reach the others.
-        let config = ClientConfig { timeout: PATIENCE, routing: Routing::Contact, ..ClientConfig::default() };
-        let client = Client::connect(nodes, config).await.context(UNREACHED)?;
+        let config = ClientConfig {
+            timeout: PATIENCE,
+            token: target.token.token()?,
+            routing: Routing::Contact,
+            ..ClientConfig::default()
+        };
+        let client = Client::connect(&target.node, config).await.map_err(unreached)?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 
@@ -124,6 +129,11 @@ impl From<shoal_client::Outcome> for Outcome {
             degraded: outcome.degraded,
         }
     }
+}
+
+fn unreached(error: ClientError) -> anyhow::Error {
+    let what = if matches!(error, ClientError::Unauthenticated(_)) { token::HINT } else { UNREACHED };
+    anyhow::Error::from(error).context(what)
 }
 
 fn write_failed(error: ClientError) -> anyhow::Error {

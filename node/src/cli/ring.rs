@@ -57,7 +57,7 @@ struct Range<'a> {
 
 impl Ring {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let ring = Remote::connect(&self.target.node, None).await?.ring().await?;
+        let ring = Remote::connect(&self.target, None).await?.ring().await?;
         let report = Report::new(&ring)?;
         if self.target.json {
             output::json(&report)?;

@@ -32,6 +32,9 @@ impl Serve {
             state_dir = %setup.state_dir.display(),
             "starting"
         );
+        if setup.is_open_to_strangers() {
+            warn!("clients are asked for nothing, and other machines can reach this node");
+        }
         if !setup.is_member() {
             info!(seeds = ?setup.node.seeds, "not among the seeds: this node is a gateway and asks to join");
         }

@@ -79,7 +79,7 @@ struct LocalReport {
 
 impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let status = Remote::connect(&self.target.node, None).await?.status().await?;
+        let status = Remote::connect(&self.target, None).await?.status().await?;
         let cluster = Cluster::from(&status);
         if self.target.json {
             output::json(&cluster)?

@@ -40,7 +40,7 @@ struct Life<'a> {
 impl Ttl {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = self.key.key()?;
-        let remote = Remote::connect(&self.target.node, self.level.consistency).await?;
+        let remote = Remote::connect(&self.target, self.level.consistency).await?;
         let (found, outcome) = if self.persist || self.set.is_some() {
             let touched = remote.expire(key.clone(), self.set).await?;
             (touched.existed, touched.outcome)

@@ -4,6 +4,7 @@
 mod batch;
 mod door;
 pub mod error_map;
+mod gate;
 pub mod grpc;
 // The router stands on the real network stack.
 #[cfg(not(madsim))]
@@ -14,7 +15,9 @@ pub mod standard;
 
 pub(in crate::frontend) use batch::execute_all;
 pub use door::Door;
+pub use gate::{Gate, Refusal};
 
+use crate::auth::Scope;
 use crate::coordinator::{
     CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions, SetReply,
 };
@@ -90,6 +93,12 @@ impl Command {
             Self::Expire(..) => Some(Operation::Expire),
             Self::Explain(_) => None,
         }
+    }
+
+    /// What a client must be allowed to do for it.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        if self.is_read() { Scope::Read } else { Scope::Write }
     }
 
     /// Whether it changes nothing.

@@ -7,7 +7,10 @@ use shoal_proto::wire::{
 };
 use std::{pin::pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::server::Router;
+use tonic::{
+    service::interceptor::{InterceptedService, Interceptor},
+    transport::server::Router,
+};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tonic_reflection::server::Builder;
 
@@ -16,7 +19,14 @@ const WHOLE: &str = "";
 
 /// Adds both services to a server. The health of the whole and of each service is `SERVING` while the node is ready:
 /// until `closing` is cancelled, which ends all watches.
-pub fn mount(router: Router, info: Arc<dyn ClusterInfo>, closing: CancellationToken) -> Router {
+///
+/// Health is for everybody, reflection for whom `known` lets in.
+pub fn mount(
+    router: Router,
+    known: impl Interceptor + Clone + Send + Sync + 'static,
+    info: Arc<dyn ClusterInfo>,
+    closing: CancellationToken,
+) -> Router {
     let (reporter, health) = tonic_health::server::health_reporter();
     tokio::spawn(report(reporter, info, closing));
     let router = router.add_service(health);
@@ -30,7 +40,9 @@ pub fn mount(router: Router, info: Arc<dyn ClusterInfo>, closing: CancellationTo
             .with_service_name(tonic_health::pb::health_server::SERVICE_NAME)
     };
     match (reflection().build_v1(), reflection().build_v1alpha()) {
-        (Ok(v1), Ok(v1alpha)) => router.add_service(v1).add_service(v1alpha),
+        (Ok(v1), Ok(v1alpha)) => router
+            .add_service(InterceptedService::new(v1, known.clone()))
+            .add_service(InterceptedService::new(v1alpha, known)),
         (Err(error), _) | (_, Err(error)) => {
             tracing::error!(%error, "no reflection: the descriptors cannot be read");
             router

@@ -7,12 +7,14 @@
 mod connections;
 mod histogram;
 mod process;
+mod refusals;
 pub mod requests;
 mod sample;
 mod table;
 
 pub use connections::{Connections, Place};
 pub use histogram::Histogram;
+pub use refusals::{DoorRefusals, Refusals, Refused};
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
 pub use sample::{Family, Value};
 pub use table::ByLevel;
@@ -32,6 +34,8 @@ pub struct Metrics {
     registry: Mutex<Registry>,
     /// Requests of clients, by door.
     pub requests: Requests,
+    /// Clients that were not let in, or not let do what they asked for.
+    pub auth_refused: Refusals,
     /// Requests that could not reach their level.
     pub unavailable: ByLevel,
     /// Requests whose deadline passed.
@@ -66,6 +70,11 @@ impl Default for Metrics {
         let r = &mut registry;
         Self {
             requests: Requests::new(r),
+            auth_refused: added(
+                r,
+                "auth_refused",
+                "Clients and requests refused for what they have not proven or may not do",
+            ),
             unavailable: added(r, "coordinator_unavailable", "Requests whose level was out of reach"),
             timeouts: added(r, "coordinator_timeouts", "Requests whose deadline passed"),
             stale_restarts: added(

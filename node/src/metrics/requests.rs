@@ -70,7 +70,7 @@ pub enum Failure {
     Invalid,
 }
 
-const DOORS: [&str; 3] = ["resp", "grpc", "rest"];
+pub(super) const DOORS: [&str; 3] = ["resp", "grpc", "rest"];
 const OPERATIONS: [&str; 4] = ["get", "set", "delete", "expire"];
 const FAILURES: [&str; 6] = ["not_ready", "unavailable", "timeout", "overloaded", "tag_ahead", "invalid"];
 const LEVELS: usize = Consistency::LEVELS.len();

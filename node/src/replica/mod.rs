@@ -15,7 +15,7 @@ mod vnodes;
 pub use counters::{LinkCounters, LinkCounts};
 pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
-pub use server::ReplicaService;
+pub use server::{Proof, ReplicaService};
 pub use vnodes::VnodeStates;
 
 use shoal_membership::ClusterView;

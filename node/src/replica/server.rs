@@ -15,14 +15,21 @@ use shoal_proto::{
         self as wire, LinkRequest, LinkResponse, link_request, link_response, replica_server::Replica,
     },
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
-/// How long a peer may take to prove itself.
-const HANDSHAKE: Duration = Duration::from_secs(5);
 /// Messages handed to the transport ahead of the wire.
 const MESSAGES_AHEAD: usize = 4;
 
@@ -34,6 +41,25 @@ pub struct ReplicaService {
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
+    /// Places for streams that have still to prove themselves.
+    unproven: Arc<Semaphore>,
+}
+
+/// Whether the peer of a call has proven itself: told to whoever bounds the call until then.
+#[derive(Debug, Clone, Default)]
+pub struct Proof(Arc<AtomicBool>);
+
+impl Proof {
+    /// It has.
+    pub fn give(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 impl ReplicaService {
@@ -45,15 +71,23 @@ impl ReplicaService {
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
-        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown }
+        let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
+        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
         self,
         mut inbound: Streaming<LinkRequest>,
         outbound: mpsc::Sender<Result<LinkResponse, Status>>,
+        proof: Proof,
+        place: OwnedSemaphorePermit,
     ) {
-        let peer = match tokio::time::timeout(HANDSHAKE, self.shake_hands(&mut inbound, &outbound)).await {
+        let peer = match tokio::time::timeout(
+            limits::PEER_HANDSHAKE,
+            self.shake_hands(&mut inbound, &outbound, &proof),
+        )
+        .await
+        {
             Ok(Ok(peer)) => peer,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "peer refused");
@@ -62,6 +96,7 @@ impl ReplicaService {
             }
             Err(_) => return tracing::warn!("peer did not prove itself in time"),
         };
+        drop(place);
         tracing::debug!(%peer, "peer connected");
         loop {
             let message = tokio::select! {
@@ -87,6 +122,7 @@ impl ReplicaService {
         &self,
         inbound: &mut Streaming<LinkRequest>,
         outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
+        given: &Proof,
     ) -> Result<NodeId, HandshakeError> {
         let Some(link_request::Body::Hello(hello)) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a hello"));
@@ -103,6 +139,8 @@ impl ReplicaService {
         self.identity.accept(&hello, &challenge, &proof)?;
         let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
         self.identity.check_incarnation(&self.local.cluster, &peer, hello.generation)?;
+        // Before the peer is told, so that its first batch is not taken for more of the handshake.
+        given.give();
         reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
         Ok(peer)
     }
@@ -167,8 +205,12 @@ impl Replica for ReplicaService {
         &self,
         request: Request<Streaming<LinkRequest>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
+        let Ok(place) = self.unproven.clone().try_acquire_owned() else {
+            return Err(Status::resource_exhausted("too many peers are proving themselves at once"));
+        };
         let (outbound, replies) = mpsc::channel(MESSAGES_AHEAD);
-        tokio::spawn(self.clone().serve(request.into_inner(), outbound));
+        let proof = request.extensions().get::<Proof>().cloned().unwrap_or_default();
+        tokio::spawn(self.clone().serve(request.into_inner(), outbound, proof, place));
         Ok(Response::new(ReceiverStream::new(replies)))
     }
 }

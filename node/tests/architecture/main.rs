@@ -27,9 +27,10 @@ const CRATES: &Edges = &[
 /// `replica` know each other: a replica hands votes to the ledger, the agent asks its peers.
 const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
-    ("shoal_node::config", &[]),
+    ("shoal_node::auth", &[]),
+    ("shoal_node::config", &["auth"]),
     ("shoal_node::coordinator", &["limits", "metrics", "mutant", "replica"]),
-    ("shoal_node::frontend", &["admin", "coordinator", "limits", "metrics"]),
+    ("shoal_node::frontend", &["admin", "auth", "coordinator", "limits", "metrics"]),
     ("shoal_node::hot_keys", &[]),
     ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
     ("shoal_node::limits", &[]),
@@ -64,6 +65,8 @@ const PURE: &[&str] = &[
     "shoal_membership::gossip::schema",
     "shoal_membership::gossip::seal",
     "shoal_membership::ring",
+    "shoal_node::auth::credentials",
+    "shoal_node::auth::header",
     "shoal_node::coordinator::api",
     "shoal_node::coordinator::explanation",
     "shoal_node::coordinator::plan",
@@ -165,6 +168,7 @@ const KEPT: &Edges = &[
     ("std::thread", &["shoal::cli::bench::feed", "shoal_sim::runner"]),
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &["shoal_membership::env::clock", "shoal_sim::journal"]),
+    ("subtle", &["shoal_node::auth::credentials"]),
     ("tokio_real", &["shoal_membership::gossip::runtime"]),
     (
         "tonic",

@@ -167,6 +167,7 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
     NodeConfig {
         cluster: "test".into(),
         secret: Some("a secret of the tests".into()),
+        credentials: Default::default(),
         node_id: NodeId::new(&gossip).unwrap(),
         seeds,
         zone: "default".into(),

@@ -2,6 +2,8 @@
 #![cfg(not(madsim))]
 
 mod all_doors;
+mod auth;
+mod auth_commands;
 mod bad_input;
 mod bad_neighbours;
 mod bad_settings;
@@ -27,3 +29,4 @@ mod rest_bad_input;
 mod rest_client;
 mod smart_client;
 mod survey;
+mod unproven_peers;

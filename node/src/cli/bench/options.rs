@@ -9,9 +9,13 @@ use super::{
     trace::{self, Format},
     workload::Workload,
 };
-use crate::cli::settings::HostPort;
+use crate::cli::{
+    settings::HostPort,
+    token::{Secret, TokenArgument},
+};
 use anyhow::ensure;
 use clap::Args;
+use shoal_node::auth::DEFAULT_USER;
 use shoal_proto::types::Consistency;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -37,6 +41,11 @@ pub(crate) struct Bench {
     /// Addresses of nodes, over which workers are spread [default: that door of a local node]
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address)]
     node: Vec<HostPort>,
+    #[command(flatten)]
+    token: TokenArgument,
+    /// User to whom the token belongs, which RESP has to be told
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_USER)]
+    user: String,
     /// Requests per second, all workers together; as many as get answered when left out
     #[arg(long, value_name = "R", value_parser = between(1, MAX_RATE))]
     rate: Option<u64>,
@@ -120,6 +129,8 @@ pub(crate) struct Plan {
     pub(crate) protocol: Protocol,
     /// At least one.
     pub(crate) nodes: Vec<HostPort>,
+    pub(crate) user: String,
+    pub(crate) secret: Option<Secret>,
     pub(crate) rate: Option<u64>,
     pub(crate) arrivals: Arrivals,
     pub(crate) concurrency: usize,
@@ -167,6 +178,8 @@ impl Bench {
         Ok(Plan {
             protocol: self.door,
             nodes,
+            user: self.user.clone(),
+            secret: self.token.read()?,
             rate: self.rate,
             arrivals: self.arrivals,
             concurrency: as_count(self.concurrency),

@@ -61,7 +61,7 @@ struct OwnerReport<'a> {
 impl Explain {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let key = self.key.key()?;
-        let explanation = Remote::connect(&self.target.node, None).await?.explain(key).await?;
+        let explanation = Remote::connect(&self.target, None).await?.explain(key).await?;
         if self.target.json {
             output::json(&Report::from(&explanation))?;
         } else {

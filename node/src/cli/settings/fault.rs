@@ -1,3 +1,4 @@
+use shoal_node::auth::Duplicate;
 use std::{fmt, io};
 
 /// A setting that cannot be used.
@@ -39,9 +40,15 @@ pub(crate) enum SettingsError {
     /// The sources do not fit the settings in a way no single setting is to blame for.
     #[error("settings cannot be read: {0}")]
     Unreadable(String),
-    /// The secret cannot be used.
-    #[error("cluster secret: {0}")]
-    Secret(String),
+    /// A secret cannot be used.
+    #[error("{what}: {why}")]
+    Secret { what: &'static str, why: String },
+    /// A line of the tokens file is no token.
+    #[error("tokens file {path}, line {line}: {why}")]
+    Token { path: String, line: usize, why: String },
+    /// Two credentials cannot be told apart.
+    #[error(transparent)]
+    Duplicate(#[from] Duplicate),
     /// Settings that cannot be used, all of them.
     #[error("{}", list(.0))]
     Invalid(Vec<Fault>),

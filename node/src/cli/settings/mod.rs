@@ -13,12 +13,13 @@ mod secret;
 mod setup;
 mod table;
 mod text;
+mod tokens;
 mod units;
 
 pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
-pub(crate) use secret::VARIABLE as SECRET_VARIABLE;
+pub(crate) use secret::CLUSTER as CLUSTER_SECRET;
 pub(crate) use setup::Setup;
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
@@ -37,6 +38,9 @@ use units::Name;
 pub(crate) struct Settings {
     cluster: Text<Name>,
     secret_file: Text<Option<PathBuf>>,
+    password_file: Text<Option<PathBuf>>,
+    tokens_file: Text<Option<PathBuf>>,
+    insecure_bind: Text<bool>,
     seed: Text<Vec<HostPort>>,
     bootstrap: Text<bool>,
     node_id: Text<Option<NodeId>>,
@@ -66,6 +70,9 @@ pub(crate) struct Settings {
     log: Text<LogFilter>,
 }
 
+/// The variable that holds the token of a command that talks to a cluster. A node does not look at it.
+pub(crate) const TOKEN_VARIABLE: &str = "SHOAL_TOKEN";
+
 /// The variables of this process that may be settings.
 pub(crate) fn environment() -> BTreeMap<String, String> {
     let variables = std::env::vars_os().filter_map(|(name, value)| {
@@ -79,8 +86,7 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 /// service that is called shoal.
 pub(crate) fn unknown_variables(environment: &BTreeMap<String, String>) -> Vec<&str> {
     let is_known = |name: &str| {
-        name == "SHOAL_CONFIG"
-            || name == SECRET_VARIABLE
+        ["SHOAL_CONFIG", TOKEN_VARIABLE, secret::CLUSTER.variable, secret::PASSWORD.variable].contains(&name)
             || SETTINGS.iter().any(|setting| setting.variable() == name)
     };
     environment.keys().map(String::as_str).filter(|name| !is_known(name)).collect()

@@ -16,13 +16,23 @@ const MIN_GRACE_INTERVALS: u32 = 20;
 /// A setting and what is wrong with it.
 pub(crate) type Complaint = (&'static str, String);
 
+/// What there is besides the settings, so far as rules ask for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given {
+    /// A cluster secret.
+    pub(crate) secret: bool,
+    /// A password or tokens.
+    pub(crate) credentials: bool,
+}
+
 /// Checks the settings against each other. Returns every complaint.
-pub(crate) fn check(settings: &Settings, has_secret: bool) -> Vec<Complaint> {
+pub(crate) fn check(settings: &Settings, given: Given) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     check_ranges(settings, &mut complaints);
     check_levels(settings, &mut complaints);
     check_times(settings, &mut complaints);
-    check_doors(settings, has_secret, &mut complaints);
+    check_doors(settings, &mut complaints);
+    check_protection(settings, given, &mut complaints);
     check_seeds(settings, &mut complaints);
     complaints
 }
@@ -85,21 +95,40 @@ fn check_times(settings: &Settings, complaints: &mut Vec<Complaint>) {
     }
 }
 
-fn check_doors(settings: &Settings, has_secret: bool, complaints: &mut Vec<Complaint>) {
-    let doors = [
+fn doors(settings: &Settings) -> [(&'static str, SocketAddr); 4] {
+    [
         ("resp", settings.resp.0),
         ("http", settings.http.0),
         ("grpc", settings.grpc.0),
         ("gossip", settings.gossip.0),
-    ];
+    ]
+}
+
+/// Whoever reaches a door from another machine must have to prove something, unless that is meant.
+fn check_protection(settings: &Settings, given: Given, complaints: &mut Vec<Complaint>) {
+    for (name, address) in doors(settings) {
+        if address.ip().is_loopback() {
+            continue;
+        }
+        let for_peers = ["grpc", "gossip"].contains(&name);
+        if for_peers && !given.secret {
+            let text = "any process that reaches this address could pose as a node; \
+                        set secret_file or SHOAL_SECRET first, or listen on a loopback address";
+            complaints.push((name, text.into()));
+        }
+        if name != "gossip" && !given.credentials && !settings.insecure_bind.0 {
+            let text = "anyone who reaches this address could read and write; set password_file, SHOAL_PASSWORD or \
+                        tokens_file first, listen on a loopback address, or say with --insecure-bind that it is meant";
+            complaints.push((name, text.into()));
+        }
+    }
+}
+
+fn check_doors(settings: &Settings, complaints: &mut Vec<Complaint>) {
+    let doors = doors(settings);
     for (name, address) in doors {
         if address.port() == 0 {
             complaints.push((name, "expected a port other than 0, which others could not know".into()));
-        }
-        if !address.ip().is_loopback() && !has_secret {
-            let text = "anyone who reaches this address could read and write; \
-                        set secret_file or SHOAL_SECRET first, or listen on a loopback address";
-            complaints.push((name, text.into()));
         }
     }
     if settings.advertise_gossip.0.is_some_and(|told| told.ip().is_unspecified() || told.port() == 0) {

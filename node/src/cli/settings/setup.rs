@@ -1,11 +1,12 @@
 use super::{
     Layers, LogFilter, Settings,
     fault::SettingsError,
-    rules::{self, Complaint},
-    secret,
+    rules::{self, Complaint, Given},
+    secret, tokens,
     units::HostPort,
 };
 use shoal_membership::{Addresses, config::GossipConfig};
+use shoal_node::auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope};
 use shoal_node::config::{ListenAddresses, NodeConfig};
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
@@ -30,13 +31,15 @@ impl Setup {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
         let settings = layers.settings()?;
-        let secret = secret::read(settings.secret_file.0.as_deref(), environment)?;
-        let mut complaints = rules::check(&settings, secret.is_some());
+        let secret = secret::CLUSTER.read(settings.secret_file.0.as_deref(), environment)?;
+        let credentials = credentials(&settings, environment)?;
+        let given = Given { secret: secret.is_some(), credentials: !credentials.is_empty() };
+        let mut complaints = rules::check(&settings, given);
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
             Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, advertise, node_id))
+                Ok(Self::from_parts(settings, secret, credentials, advertise, node_id))
             }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
@@ -50,7 +53,20 @@ impl Setup {
         self.node.seeds.contains(&self.node.advertise.gossip)
     }
 
-    fn from_parts(settings: Settings, secret: Option<String>, advertise: Addresses, node_id: NodeId) -> Self {
+    /// Whether clients from other machines are let in without proving anything.
+    pub(crate) fn is_open_to_strangers(&self) -> bool {
+        let ListenAddresses { resp, http, grpc, .. } = self.node.listen;
+        let is_reachable = |door: SocketAddr| !door.ip().is_loopback();
+        self.node.credentials.is_empty() && [resp, http, grpc].into_iter().any(is_reachable)
+    }
+
+    fn from_parts(
+        settings: Settings,
+        secret: Option<String>,
+        credentials: Credentials,
+        advertise: Addresses,
+        node_id: NodeId,
+    ) -> Self {
         let directory = node_id.as_str().replace([':', '/'], "_");
         let seeds = if settings.bootstrap.0 {
             vec![advertise.gossip.clone()]
@@ -63,6 +79,7 @@ impl Setup {
             node: NodeConfig {
                 cluster: settings.cluster.0.to_string(),
                 secret,
+                credentials,
                 node_id,
                 seeds,
                 zone: settings.zone.0.to_string(),
@@ -91,6 +108,16 @@ impl Setup {
             },
         }
     }
+}
+
+/// What clients may prove, from everywhere it is kept.
+fn credentials(
+    settings: &Settings,
+    environment: &BTreeMap<String, String>,
+) -> Result<Credentials, SettingsError> {
+    let password = secret::PASSWORD.read(settings.password_file.0.as_deref(), environment)?;
+    let default = |secret: String| Credential::new(DEFAULT_USER, Scope::Write, Digest::of(secret.as_bytes()));
+    tokens::read(password.map(default), settings.tokens_file.0.as_deref())
 }
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.

@@ -40,7 +40,25 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "secret_file",
         "FILE",
         "",
-        "File with the cluster secret (or set SHOAL_SECRET); without one the doors stay on loopback",
+        "File with the cluster secret (or set SHOAL_SECRET); without one gRPC and gossip stay on loopback",
+    ),
+    row(
+        "password_file",
+        "FILE",
+        "",
+        "File with the password of clients that name no user (or set SHOAL_PASSWORD)",
+    ),
+    row(
+        "tokens_file",
+        "FILE",
+        "",
+        "File with named tokens of clients, a line each: name, read or write, secret",
+    ),
+    row(
+        "insecure_bind",
+        "BOOL",
+        "false",
+        "Listen for clients beyond loopback though they need neither password nor token",
     ),
     row(
         "seed",

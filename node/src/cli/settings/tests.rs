@@ -1,4 +1,9 @@
-use super::{rules, secret, table::SETTINGS, *};
+use super::{
+    rules::{self, Given},
+    secret,
+    table::SETTINGS,
+    *,
+};
 use shoal_membership::config::GossipConfig;
 use std::io::Write as _;
 
@@ -33,8 +38,11 @@ fn fault(name: &'static str, text: &str) -> String {
     error(&[("seed", "127.0.0.1:7382"), (name, text)])
 }
 
-fn secret_variable() -> BTreeMap<String, String> {
-    variables(&[(secret::VARIABLE, "a secret of some length")])
+const SECRET: (&str, &str) = (secret::CLUSTER.variable, "a secret of some length");
+const PASSWORD: (&str, &str) = (secret::PASSWORD.variable, "a password of some length");
+
+fn secrets() -> BTreeMap<String, String> {
+    variables(&[SECRET, PASSWORD])
 }
 
 #[test]
@@ -105,12 +113,12 @@ fn doors_on_every_interface_are_advertised_under_the_host_of_gossip() {
         ("advertise_resp", "cache.example.org:17379"),
     ];
     let mut flags = flags(&everywhere);
-    let error = load(&flags, &secret_variable()).map(drop).unwrap_err().to_string();
+    let error = load(&flags, &secrets()).map(drop).unwrap_err().to_string();
     assert!(error.contains("advertise_gossip must be set") && error.contains("[::]:7382"), "{error}");
     assert!(error.contains("advertise_grpc must be set") && !error.contains("advertise_resp"), "{error}");
 
     flags.values.insert("advertise_gossip", "10.0.0.9:7382".into());
-    let node = load(&flags, &secret_variable()).unwrap().node;
+    let node = load(&flags, &secrets()).unwrap().node;
     assert_eq!(node.advertise.gossip, "10.0.0.9:7382");
     assert_eq!(node.advertise.grpc, "10.0.0.9:7381");
     assert_eq!(node.advertise.resp, "cache.example.org:17379");
@@ -141,7 +149,7 @@ fn every_value_of_the_wrong_type_is_named_with_its_source() {
 fn every_type_refuses_nonsense_and_says_what_it_expects() {
     for setting in SETTINGS {
         // Any path is a path.
-        if !["secret_file", "state_dir"].contains(&setting.name) {
+        if !["secret_file", "password_file", "tokens_file", "state_dir"].contains(&setting.name) {
             let error = fault(setting.name, "no such!thing");
             let start = format!("invalid value 'no such!thing' for {}: expected", setting.name);
             assert!(error.contains(&start), "{error}");
@@ -198,18 +206,65 @@ fn all_broken_rules_are_told_at_once() {
         &flags(&[("vnodes", "3"), ("replicas", "0"), ("capacity", "0"), ("resp", "1.2.3.4:1")]),
         &BTreeMap::new(),
     );
-    let complaints = rules::check(&settings.unwrap().settings().unwrap(), false);
+    let complaints =
+        rules::check(&settings.unwrap().settings().unwrap(), Given { secret: true, credentials: false });
     let names: Vec<&str> = complaints.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["vnodes", "replicas", "capacity", "resp", "seed"]);
 }
 
 #[test]
-fn the_secret_opens_the_doors_and_stays_off_the_command_line() {
-    let flags = flags(&[("bootstrap", "true"), ("resp", "10.0.0.1:7379")]);
-    assert!(load(&flags, &BTreeMap::new()).is_err());
-    let node = load(&flags, &secret_variable()).unwrap().node;
-    assert_eq!(node.secret.as_deref(), Some("a secret of some length"));
-    assert!(SETTINGS.iter().all(|setting| setting.name != "secret"));
+fn a_door_leaves_loopback_only_if_something_must_be_proven_there_or_that_is_meant() {
+    let insecure = ("insecure_bind", "true");
+    let tokens = file("app read a-secret-of-the-app\n");
+    let tokens = ("tokens_file", tokens.path().to_str().unwrap());
+    // A door, what is set, which variables are, and what is missing.
+    let cases: [(&str, Pairs<'_>, Pairs<'_>, &[&str]); 13] = [
+        ("resp", &[], &[], &["SHOAL_PASSWORD"]),
+        ("resp", &[], &[SECRET], &["SHOAL_PASSWORD"]),
+        ("resp", &[], &[PASSWORD], &[]),
+        ("resp", &[tokens], &[], &[]),
+        ("resp", &[insecure], &[], &[]),
+        ("http", &[], &[], &["SHOAL_PASSWORD"]),
+        ("http", &[], &[PASSWORD], &[]),
+        ("grpc", &[], &[], &["SHOAL_SECRET", "SHOAL_PASSWORD"]),
+        ("grpc", &[], &[SECRET], &["SHOAL_PASSWORD"]),
+        ("grpc", &[insecure], &[PASSWORD], &["SHOAL_SECRET"]),
+        ("grpc", &[], &[SECRET, PASSWORD], &[]),
+        ("gossip", &[insecure], &[PASSWORD], &["SHOAL_SECRET"]),
+        ("gossip", &[], &[SECRET], &[]),
+    ];
+    for (door, settings, environment, missing) in cases {
+        let values = [&[("bootstrap", "true"), (door, "10.0.0.1:9999")], settings].concat();
+        let loaded = load(&flags(&values), &variables(environment));
+        let strangers = loaded.as_ref().is_ok_and(Setup::is_open_to_strangers);
+        assert_eq!(
+            strangers,
+            settings.contains(&insecure) && missing.is_empty(),
+            "{values:?} {environment:?}"
+        );
+        let told = loaded.map(drop).map_err(|error| error.to_string());
+        let case = format!("{values:?} {environment:?}: {told:?}");
+        assert_eq!(told.is_ok(), missing.is_empty(), "{case}");
+        let told = told.err().unwrap_or_default();
+        for name in ["SHOAL_SECRET", "SHOAL_PASSWORD"] {
+            assert_eq!(told.contains(name), missing.contains(&name), "{case}");
+        }
+        let expected = format!("invalid value '10.0.0.1:9999' for {door}: any");
+        assert_eq!(told.matches(&expected).count(), missing.len(), "{case}");
+    }
+}
+
+#[test]
+fn secrets_stay_off_the_command_line_and_out_of_what_is_shown() {
+    for name in ["secret", "password", "token"] {
+        assert!(SETTINGS.iter().all(|setting| setting.name != name), "{name}");
+    }
+    let node = load(&flags(&[("bootstrap", "true")]), &secrets()).unwrap().node;
+    assert_eq!(node.secret.as_deref(), Some(SECRET.1));
+    let known: Vec<&str> = node.credentials.iter().map(|credential| credential.name()).collect();
+    assert_eq!(known, ["default"]);
+    let shown = format!("{:?}", node.credentials);
+    assert!(!shown.contains("some length"), "{shown}");
 }
 
 #[test]
@@ -231,7 +286,8 @@ fn faulty_files_are_named_with_the_line() {
 
 #[test]
 fn variables_that_are_no_settings_are_told_apart() {
-    let environment =
-        variables(&[("SHOAL_ZONE", "a"), ("SHOAL_SECRET", "s"), ("SHOAL_CONFIG", "c"), ("SHOAL_ZNOE", "b")]);
+    let known = ["SHOAL_ZONE", "SHOAL_SECRET", "SHOAL_PASSWORD", "SHOAL_TOKEN", "SHOAL_CONFIG"];
+    let mut environment = variables(&known.map(|name| (name, "a")));
+    environment.insert("SHOAL_ZNOE".into(), "b".into());
     assert_eq!(unknown_variables(&environment), ["SHOAL_ZNOE"]);
 }

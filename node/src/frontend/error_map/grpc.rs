@@ -1,6 +1,6 @@
 //! What gRPC says for what the coordinator could not do.
 
-use crate::coordinator::CoordinatorError;
+use crate::{coordinator::CoordinatorError, frontend::Refusal};
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
 use tonic::{Code, Status, metadata::MetadataValue};
 
@@ -18,6 +18,10 @@ pub(in crate::frontend) fn failure(error: &CoordinatorError) -> Failure {
 /// The status of a failed unary call. Its metadata tells kinds apart that share a gRPC code.
 pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
     let (kind, maybe) = kind(error);
+    with_code(kind, error.to_string(), maybe)
+}
+
+fn with_code(kind: Kind, message: String, maybe: bool) -> Status {
     let code = match kind {
         Kind::Unspecified => Code::Unknown,
         Kind::Invalid => Code::InvalidArgument,
@@ -25,12 +29,31 @@ pub(in crate::frontend) fn status(error: &CoordinatorError) -> Status {
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
         Kind::Overloaded => Code::ResourceExhausted,
+        Kind::Unauthenticated => Code::Unauthenticated,
+        Kind::PermissionDenied => Code::PermissionDenied,
     };
-    let mut status = Status::new(code, error.to_string());
+    let mut status = Status::new(code, message);
     let metadata = status.metadata_mut();
     metadata.insert(FAILURE_KIND, MetadataValue::from_static(kind.as_str_name()));
     metadata.insert(FAILURE_MAYBE, MetadataValue::from_static(if maybe { "true" } else { "false" }));
     status
+}
+
+/// The status of a call whose caller is refused.
+pub(in crate::frontend) fn refusal_status(refusal: &Refusal) -> Status {
+    with_code(refusal_kind(refusal), refusal.to_string(), false)
+}
+
+/// The failure of an operation of a pipeline whose caller is refused.
+pub(in crate::frontend) fn refusal_failure(refusal: &Refusal) -> Failure {
+    Failure { kind: refusal_kind(refusal).into(), message: refusal.to_string(), maybe: false }
+}
+
+fn refusal_kind(refusal: &Refusal) -> Kind {
+    match refusal {
+        Refusal::Missing | Refusal::Wrong | Refusal::Revoked => Kind::Unauthenticated,
+        Refusal::Forbidden { .. } => Kind::PermissionDenied,
+    }
 }
 
 fn kind(error: &CoordinatorError) -> (Kind, bool) {

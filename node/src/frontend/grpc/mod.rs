@@ -2,52 +2,59 @@
 //!
 //! A request that has begun runs to its end even if its caller hangs up, so that owners it could not reach get hints.
 
+mod access;
 mod batch;
 mod deadline;
 mod explain;
 mod pipeline;
 mod translate;
 
-use super::{Door, Reply, Translated, error_map, execute_all};
+pub use access::interceptor;
+
+use super::{Door, Gate, Reply, Translated, error_map, execute_all};
 use crate::admin::ClusterInfo;
+use crate::auth::{Identity, Scope};
 use crate::coordinator::CoordinatorError;
 use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
-use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
+use shoal_proto::wire::admin::v1::admin_server::Admin;
 use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
 use shoal_proto::wire::kv::v1 as kv;
-use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
+use shoal_proto::wire::kv::v1::kv_server::Kv;
+use shoal_proto::wire::kv::v1::operation_result::Result as Answer;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::Router};
 use tonic::{Request, Response, Status, Streaming};
 
 /// Serves clients over gRPC.
 #[derive(Clone)]
 pub struct GrpcDoor {
     door: Door,
+    gate: Gate,
     info: Arc<dyn ClusterInfo>,
     closing: CancellationToken,
 }
 
 impl GrpcDoor {
-    /// Serves clients by `door`. Once `closing` is cancelled, open pipelines read nothing more, answer what they have
+    /// Serves clients whom `gate` lets in by `door`. Once `closing` is cancelled, open pipelines read nothing more, answer what they have
     /// read, and end.
     #[must_use]
-    pub fn new(door: Door, info: Arc<dyn ClusterInfo>, closing: CancellationToken) -> Self {
-        Self { door, info, closing }
+    pub fn new(door: Door, gate: Gate, info: Arc<dyn ClusterInfo>, closing: CancellationToken) -> Self {
+        Self { door, gate, info, closing }
     }
 
-    /// Adds the door's services to a server, with the limits they need.
+    /// Whom the door lets in.
     #[must_use]
-    pub fn mount(self, server: &mut Server) -> Router {
-        let kv = KvServer::new(self.clone())
-            .max_decoding_message_size(limits::MAX_MESSAGE_BYTES)
-            .max_encoding_message_size(limits::MAX_MESSAGE_BYTES);
-        server.add_service(kv).add_service(AdminServer::new(self))
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// Who makes a call, if that one may do what `scope` includes.
+    fn caller<T>(&self, request: &Request<T>, scope: Scope) -> Result<Identity, Status> {
+        access::caller(&self.gate, request, scope)
     }
 
     /// Answers a unary call whose client waits for `patience`, unless it does not say.
@@ -79,13 +86,21 @@ impl GrpcDoor {
         running.await.map_err(|_| Status::internal("the request was aborted"))
     }
 
-    /// Begins an operation of a pipeline.
-    fn begin(&self, operation: kv::Operation) -> Begun<impl Future<Output = kv::OperationResult> + use<>> {
+    /// Begins an operation of a pipeline that `caller` keeps open.
+    fn begin(
+        &self,
+        operation: kv::Operation,
+        caller: &mut Identity,
+    ) -> Begun<impl Future<Output = kv::OperationResult> + use<>> {
         let id = operation.id;
         let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
             Err(error) => return Begun::Done(translate::result(id, Err(error))),
         };
+        if let Err(refusal) = self.gate.allow(caller, command.scope()) {
+            let failure = Answer::Failure(error_map::refusal_failure(&refusal));
+            return Begun::Done(kv::OperationResult { id, result: Some(failure) });
+        }
         match self.door.try_execute_one(command, &options) {
             Ok(answer) => Begun::Done(translate::result(id, answer)),
             Err(command) => {
@@ -102,6 +117,7 @@ impl Kv for GrpcDoor {
     type TopologyStream = BoxStream<'static, Result<kv::TopologyResponse, Status>>;
 
     async fn get(&self, request: Request<kv::GetRequest>) -> Result<Response<kv::GetResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
         let patience = deadline::of(&request)?;
         match self.answer(translate::get(request.into_inner()), patience).await? {
             Reply::Value(reply) => Ok(Response::new(reply.into())),
@@ -110,6 +126,7 @@ impl Kv for GrpcDoor {
     }
 
     async fn set(&self, request: Request<kv::SetRequest>) -> Result<Response<kv::SetResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
         let patience = deadline::of(&request)?;
         let request = translate::set(request.into_inner(), self.door.now());
         match self.answer(request, patience).await? {
@@ -122,6 +139,7 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::DeleteRequest>,
     ) -> Result<Response<kv::DeleteResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
         let patience = deadline::of(&request)?;
         match self.answer(translate::delete(request.into_inner()), patience).await? {
             Reply::Deleted(reply) => Ok(Response::new(reply.into())),
@@ -133,6 +151,7 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::ExpireRequest>,
     ) -> Result<Response<kv::ExpireResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
         let patience = deadline::of(&request)?;
         let request = translate::expire(request.into_inner(), self.door.now());
         match self.answer(request, patience).await? {
@@ -145,6 +164,7 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::BatchGetRequest>,
     ) -> Result<Response<kv::BatchGetResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
         let patience = deadline::of(&request)?;
         let answers = self.answer_all(batch::get(request.into_inner())?, patience).await?;
         Ok(Response::new(kv::BatchGetResponse { items: answers.into_iter().map(batch::got).collect() }))
@@ -154,6 +174,7 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::BatchSetRequest>,
     ) -> Result<Response<kv::BatchSetResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
         let patience = deadline::of(&request)?;
         let operations = batch::set(request.into_inner(), self.door.now())?;
         let answers = self.answer_all(operations, patience).await?;
@@ -164,6 +185,7 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<kv::BatchDeleteRequest>,
     ) -> Result<Response<kv::BatchDeleteResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
         let patience = deadline::of(&request)?;
         let answers = self.answer_all(batch::delete(request.into_inner())?, patience).await?;
         Ok(Response::new(kv::BatchDeleteResponse {
@@ -175,10 +197,11 @@ impl Kv for GrpcDoor {
         &self,
         request: Request<Streaming<kv::PipelineRequest>>,
     ) -> Result<Response<Self::PipelineStream>, Status> {
+        let mut caller = self.caller(&request, Scope::Read)?;
         // One message on its way is enough: what is done meanwhile travels together in the next.
         let (replies, stream) = mpsc::channel(1);
         let (door, clock) = (self.clone(), self.door.clone());
-        let begin = move |operation| door.begin(operation);
+        let begin = move |operation| door.begin(operation, &mut caller);
         let clock = move || clock.now();
         tokio::spawn(pipeline::run(request.into_inner(), replies, self.closing.clone(), clock, begin));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -186,11 +209,17 @@ impl Kv for GrpcDoor {
 
     async fn topology(
         &self,
-        _: Request<kv::TopologyRequest>,
+        request: Request<kv::TopologyRequest>,
     ) -> Result<Response<Self::TopologyStream>, Status> {
+        let mut caller = self.caller(&request, Scope::Read)?;
         let (door, me) = (self.door.clone(), self.info.me().node_id);
         let topologies = self.info.topologies().take_until(self.closing.clone().cancelled_owned());
-        let answers = topologies.map(move |topology| Ok(translate::topology(topology, &me, door.now())));
+        let gate = self.gate.clone();
+        // An error ends the stream.
+        let answers = topologies.map(move |topology| match gate.allow(&mut caller, Scope::Read) {
+            Ok(()) => Ok(translate::topology(topology, &me, door.now())),
+            Err(refusal) => Err(error_map::refusal_status(&refusal)),
+        });
         Ok(Response::new(answers.boxed()))
     }
 }
@@ -203,12 +232,14 @@ fn mismatch() -> Status {
 
 #[tonic::async_trait]
 impl Admin for GrpcDoor {
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+    async fn status(&self, request: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
         let reports = self.info.survey().await;
         Ok(Response::new(translate::status(self.info.status(), self.info.stats(), reports)))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
         let patience = deadline::of(&request)?;
         match self.answer(explain::request(request.into_inner()), patience).await? {
             Reply::Explained(explanation) => Ok(Response::new((*explanation).into())),

@@ -28,11 +28,11 @@ pub(super) async fn run<R, C, B, F>(
     replies: mpsc::Sender<Result<PipelineResponse, Status>>,
     closing: CancellationToken,
     clock: C,
-    begin: B,
+    mut begin: B,
 ) where
     R: Stream<Item = Result<PipelineRequest, Status>> + Unpin,
     C: Fn() -> UnixMillis,
-    B: Fn(Operation) -> Begun<F>,
+    B: FnMut(Operation) -> Begun<F>,
     F: Future<Output = OperationResult>,
 {
     let mut waiting = Vec::new().into_iter();

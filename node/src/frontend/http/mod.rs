@@ -1,9 +1,10 @@
 //! The HTTP door: REST, health, metrics, and the page that shows the cluster.
 //!
 //! ```text
-//! connection -> server -> router -> cache    -> coordinator
-//!                               |-> health, metrics, cluster -> ClusterInfo
-//!                               `-> page
+//! connection -> server -> router -> guard -> cache -> coordinator
+//!                               |     |---> metrics, cluster -> ClusterInfo
+//!                               |     `---> page
+//!                               `-> health -> ClusterInfo
 //! ```
 //!
 //! Errors are problems (RFC 9457), whoever finds them.
@@ -11,6 +12,7 @@
 mod buffers;
 mod cache;
 mod cluster;
+mod guard;
 mod health;
 mod metrics;
 mod page;
@@ -22,7 +24,7 @@ mod testing;
 
 pub use server::serve;
 
-use super::Door;
+use super::{Door, Gate};
 use crate::admin::ClusterInfo;
 use axum::{
     Router,
@@ -37,12 +39,13 @@ use std::sync::Arc;
 /// - `/health/live`: 200 as long as the process answers;
 /// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
 /// - `/metrics`: all counters in OpenMetrics text.
-pub fn router(door: Door, info: Arc<dyn ClusterInfo>) -> Router {
-    let facts = Router::new()
-        .merge(health::routes(info.clone()))
-        .merge(metrics::routes(info.clone()))
-        .merge(cluster::routes(info));
-    with_fallbacks(facts.merge(page::routes()).merge(cache::routes(door)))
+///
+/// Health is for everybody: those who ask have no secret, and learn nothing of the data. All else is for whom `gate` lets in.
+pub fn router(door: Door, gate: Gate, info: Arc<dyn ClusterInfo>) -> Router {
+    let health = health::routes(info.clone());
+    let facts = metrics::routes(info.clone()).merge(cluster::routes(info));
+    let guarded = guard::guarded(facts.merge(page::routes()).merge(cache::routes(door)), gate);
+    with_fallbacks(health.merge(guarded))
 }
 
 /// Adds answers for what no route answers.

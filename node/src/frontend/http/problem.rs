@@ -1,7 +1,7 @@
 //! Errors as HTTP says them: problem details (RFC 9457).
 
 use crate::coordinator::CoordinatorError;
-use crate::frontend::error_map;
+use crate::frontend::{Refusal, error_map};
 use axum::{
     Json,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -90,6 +90,25 @@ impl Problem {
     pub(super) fn unsupported_media_type(detail: impl Into<String>) -> Self {
         let title = "Unsupported media type";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", title, detail)
+    }
+
+    /// A client that is not let in, or not let do this.
+    pub(super) fn refused(refusal: &Refusal) -> Self {
+        if let Refusal::Forbidden { .. } = refusal {
+            return Self::new(
+                StatusCode::FORBIDDEN,
+                "permission_denied",
+                "Permission denied",
+                refusal.to_string(),
+            );
+        }
+        let title = "Authentication is required";
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", title, refusal.to_string());
+        // Browsers ask their user for a name and a password.
+        for way in [r#"Basic realm="shoal", charset="UTF-8""#, r#"Bearer realm="shoal""#] {
+            problem.0.headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(way));
+        }
+        problem
     }
 
     /// Something HTTP knows and this door does not do.

@@ -118,7 +118,10 @@ impl Answer {
 }
 
 pub(super) async fn ask(router: Router, method: &str, path: &str) -> Answer {
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    send(router, Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await
+}
+
+pub(super) async fn send(router: Router, request: Request<Body>) -> Answer {
     let (head, body) = router.oneshot(request).await.unwrap().into_parts();
     let bytes = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
     let body = String::from_utf8(bytes.to_vec()).unwrap();

@@ -9,15 +9,19 @@ use super::{
     session::Session,
     writer::Writer,
 };
-use crate::limits;
+use crate::{limits, metrics::Refused};
 use bytes::BytesMut;
 use shoal_proto::types::UnixMillis;
 use std::{
+    future::pending,
     io,
     pin::pin,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    time::Instant,
+};
 
 /// Serves one client until it leaves, breaks the protocol, stops reading its replies, or `shutdown` completes; then
 /// commands already received are still run and answered. `peer` is the client's address, for `CLIENT INFO`.
@@ -42,17 +46,32 @@ where
         writer.flush().await?;
         return writer.shutdown().await;
     };
-    let mut connection = Connection::new(&door, Session::new(place.number, peer, door.backend.now()));
+    let session = Session::new(place.number, peer, door.backend.now(), door.gate.anonymous());
+    let mut connection = Connection::new(&door, session);
+    let mut prove_by = None;
     let mut shutdown = pin!(shutdown);
     loop {
-        let turn = connection.turn();
+        let turn = match connection.turn() {
+            Turn::Rest => {
+                tokio::time::sleep(door.wrong_password_pause).await;
+                Turn::More
+            }
+            turn => turn,
+        };
         if turn == Turn::Over && connection.output.is_empty() {
             return writer.shutdown().await;
         }
-        let Connection { input, output, written, pipeline, stopping, .. } = &mut connection;
-        let stopping = *stopping;
+        let Connection { session, input, output, written, pipeline, stopping, .. } = &mut connection;
+        let (stopping, idle) = (*stopping, pipeline.is_empty());
         let full = output.len() >= limits::RESP_CHUNK_BYTES;
-        let reading = !stopping && input.len() < limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES;
+        let (room, stall) = if session.identity.is_some() {
+            prove_by = None;
+            (limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES, door.stall)
+        } else {
+            prove_by = prove_by.or_else(|| Instant::now().checked_add(door.unproven_patience));
+            (limits::UNPROVEN_INPUT_BYTES, door.unproven_patience)
+        };
+        let reading = !stopping && input.len() < room;
         if reading {
             input.reserve(limits::RESP_READ_BYTES);
         }
@@ -67,11 +86,20 @@ where
             () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
             () = &mut shutdown, if !stopping => connection.stopping = true,
             count = reader.read_buf(input), if reading => connection.stopping = count? == 0,
+            () = until(prove_by), if !stopping && idle => connection.is_late(),
             // Made when first polled: a timer costs nothing while the client reads.
-            () = async { tokio::time::sleep(door.stall).await }, if !output.is_empty() => {
+            () = async { tokio::time::sleep(stall).await }, if !output.is_empty() => {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "client does not read its replies"));
             }
         }
+    }
+}
+
+/// Until then; forever without an instant.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => pending().await,
     }
 }
 
@@ -82,6 +110,8 @@ enum Turn {
     Wait,
     /// Enough for now, but there is more to run.
     More,
+    /// The client was wrong about its password and is made to wait for the answer.
+    Rest,
     /// Nothing is left and nothing more will come.
     Over,
 }
@@ -100,6 +130,8 @@ struct Connection<'a> {
     written: usize,
     /// Nothing more is read; what was is still answered.
     stopping: bool,
+    /// How often the client was wrong about its password.
+    wrong_passwords: u32,
 }
 
 impl<'a> Connection<'a> {
@@ -114,14 +146,20 @@ impl<'a> Connection<'a> {
             output: BytesMut::new(),
             written: 0,
             stopping: false,
+            wrong_passwords: 0,
         }
     }
 
     /// Runs what has been read until something must be waited for.
     fn turn(&mut self) -> Turn {
         let now = self.door.backend.now();
+        self.session.identity = self.door.gate.renewed(self.session.identity.take());
+        let wrong_passwords = self.wrong_passwords;
         let mut received = 0;
         let turn = loop {
+            if self.wrong_passwords > wrong_passwords {
+                break Turn::Rest;
+            }
             if received == limits::RESP_BATCH {
                 break Turn::More;
             }
@@ -161,6 +199,7 @@ impl<'a> Connection<'a> {
         if self.session.closing {
             return None;
         }
+        self.parser.grant(self.session.identity.is_some());
         match self.parser.next(&mut self.input) {
             Ok(None) => None,
             Ok(Some(Parsed::Request(request))) => {
@@ -182,9 +221,17 @@ impl<'a> Connection<'a> {
         };
         if let Err(error) = result {
             context.writer.error(&error.text());
-            context.session.closing |= error.ends_connection();
+            self.wrong_passwords += u32::from(error == CommandError::WrongPassword);
+            let too_often = self.wrong_passwords >= limits::WRONG_PASSWORDS;
+            context.session.closing |= error.ends_connection() || too_often;
         }
         self.stopping |= self.session.closing;
+    }
+
+    /// The client has not authenticated in time.
+    fn is_late(&mut self) {
+        self.door.gate.count(Refused::Late);
+        self.answer(Prepared::Refused(CommandError::Late));
     }
 
     /// Takes an answer that was waited for.
@@ -216,5 +263,7 @@ impl<'a> Connection<'a> {
     }
 }
 
+#[cfg(test)]
+mod auth_tests;
 #[cfg(test)]
 mod tests;

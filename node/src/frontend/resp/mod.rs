@@ -30,7 +30,7 @@ pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
 
-use super::{Command, Door, Reply};
+use super::{Command, Door, Gate, Reply};
 use crate::{
     admin::ClusterInfo,
     coordinator::{CoordinatorError, RequestOptions},
@@ -111,11 +111,16 @@ impl Backend for Door {
 /// What all connections of the RESP door share.
 pub struct RespDoor {
     backend: Arc<dyn Backend>,
+    gate: Gate,
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
     request_timeout: Option<Duration>,
     /// [`limits::RESP_STALL`], or less in a test.
     stall: Duration,
+    /// [`limits::UNPROVEN_PATIENCE`], or less in a test.
+    unproven_patience: Duration,
+    /// [`limits::WRONG_PASSWORD_PAUSE`], or less in a test.
+    wrong_password_pause: Duration,
 }
 
 /// What the RESP door counts.
@@ -135,16 +140,26 @@ impl RespCounters {
 }
 
 impl RespDoor {
-    /// A door before `backend`. `counters` are shared with whoever reports them; `request_timeout` is how long one
+    /// A door before `backend` for whom `gate` lets in. `counters` are shared with whoever reports them; `request_timeout` is how long one
     /// command may take, `None` leaves it to the backend.
     #[must_use]
     pub fn new(
         backend: Arc<dyn Backend>,
+        gate: Gate,
         info: Arc<dyn ClusterInfo>,
         counters: Arc<RespCounters>,
         request_timeout: Option<Duration>,
     ) -> Self {
-        Self { backend, info, counters, request_timeout, stall: limits::RESP_STALL }
+        Self {
+            backend,
+            gate,
+            info,
+            counters,
+            request_timeout,
+            stall: limits::RESP_STALL,
+            unproven_patience: limits::UNPROVEN_PATIENCE,
+            wrong_password_pause: limits::WRONG_PASSWORD_PAUSE,
+        }
     }
 
     /// What the door has counted.

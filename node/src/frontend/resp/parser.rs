@@ -15,6 +15,8 @@ use shoal_proto::types::{MAX_VALUE_BYTES, ValueTooLong};
 #[derive(Debug, Default)]
 pub struct Parser {
     state: State,
+    /// The client has still to authenticate.
+    is_unproven: bool,
 }
 
 /// What the parser found.
@@ -43,9 +45,15 @@ pub enum ProtocolError {
     /// The number of arguments is no number or too large.
     #[error("invalid multibulk length")]
     MultibulkLength,
+    /// The same of a client that has still to authenticate, who is granted less.
+    #[error("unauthenticated multibulk length")]
+    UnprovenMultibulkLength,
     /// The length of an argument is no number or too large to be thrown away.
     #[error("invalid bulk length")]
     BulkLength,
+    /// The same of a client that has still to authenticate.
+    #[error("unauthenticated bulk length")]
+    UnprovenBulkLength,
     /// An argument does not begin with a dollar sign.
     #[error("expected '$', got '{}'", .0.escape_ascii())]
     ExpectedBulk(u8),
@@ -90,6 +98,11 @@ impl Parser {
         Self::default()
     }
 
+    /// Grants a client more or less from the next length on that it names, once it has authenticated or no longer has.
+    pub fn grant(&mut self, is_proven: bool) {
+        self.is_unproven = !is_proven;
+    }
+
     /// Takes the next request off the front of `buffer`; `None` when more bytes are needed.
     ///
     /// # Errors
@@ -129,6 +142,9 @@ impl Parser {
         if missing > limits::RESP_ARGUMENTS {
             return Err(ProtocolError::MultibulkLength);
         }
+        if self.is_unproven && missing > limits::UNPROVEN_ARGUMENTS {
+            return Err(ProtocolError::UnprovenMultibulkLength);
+        }
         let spans = Spans::with_capacity(missing.min(limits::RESP_TRUSTED_CAPACITY));
         self.state = State::Arguments { missing, position: header.end, spans };
         Ok(Step::Continue)
@@ -155,6 +171,9 @@ impl Parser {
         };
         while *missing > 0 {
             let Some(header) = bulk_header(buffer, *position)? else { return Ok(Step::Incomplete) };
+            if self.is_unproven && header.length > limits::UNPROVEN_ARGUMENT_BYTES {
+                return Err(ProtocolError::UnprovenBulkLength);
+            }
             let Some(end) = header.start.checked_add(header.length) else {
                 return Err(ProtocolError::BulkLength);
             };

@@ -1,4 +1,5 @@
 use super::writer::Protocol;
+use crate::auth::Identity;
 use bytes::Bytes;
 use shoal_proto::types::{Consistency, UnixMillis};
 
@@ -11,6 +12,8 @@ pub(super) struct Session {
     pub(super) peer: String,
     /// When it connected.
     pub(super) since: UnixMillis,
+    /// Who the client is; `None` until it has proven that.
+    pub(super) identity: Option<Identity>,
     /// How replies are encoded.
     pub(super) protocol: Protocol,
     /// The level of commands that name none; `None` leaves it to the node.
@@ -28,11 +31,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(id: u64, peer: String, since: UnixMillis) -> Self {
+    pub(super) fn new(id: u64, peer: String, since: UnixMillis, identity: Option<Identity>) -> Self {
         Self {
             id,
             peer,
             since,
+            identity,
             protocol: Protocol::default(),
             consistency: None,
             with_outcome: false,
@@ -43,7 +47,7 @@ impl Session {
         }
     }
 
-    /// Forgets everything agreed on; the library's name stays, as in Redis.
+    /// Forgets everything agreed on; the library's name stays, as in Redis. Who the client is is not agreed on.
     pub(super) fn reset(&mut self) {
         self.protocol = Protocol::default();
         self.consistency = None;

@@ -5,8 +5,9 @@ use crate::{
     admin::{
         ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
     },
+    auth::Auth,
     coordinator::{CoordinatorError, ExistedReply, GetReply, RequestOptions, SetReply},
-    frontend::{Command, Reply},
+    frontend::{Command, Gate, Reply},
     metrics::{DoorName, DoorRequests, Metrics, Tally},
 };
 use futures::{
@@ -211,5 +212,16 @@ impl ClusterInfo for ThreeNodes {
 }
 
 pub(super) fn door(backend: Arc<MapBackend>) -> Arc<RespDoor> {
-    Arc::new(RespDoor::new(backend, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None))
+    Arc::new(open_door(backend))
+}
+
+/// A door that asks nobody for anything.
+pub(super) fn open_door(backend: Arc<MapBackend>) -> RespDoor {
+    guarded_door(backend, Arc::default())
+}
+
+/// A door that asks for the credentials of `auth`.
+pub(super) fn guarded_door(backend: Arc<MapBackend>, auth: Arc<Auth>) -> RespDoor {
+    let gate = Gate::new(auth, Metrics::default().auth_refused.door(DoorName::Resp));
+    RespDoor::new(backend, gate, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None)
 }

@@ -1,7 +1,10 @@
 //! Shoal's own client, as an application uses it: one for all.
 
 use super::{CONNECT_TIMEOUT, Failure};
-use crate::cli::bench::options::Plan;
+use crate::cli::{
+    bench::options::Plan,
+    token::{HINT, Secret},
+};
 use bytes::Bytes;
 use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Key, Value};
 use std::time::Duration;
@@ -22,10 +25,14 @@ impl Connection {
         let nodes: Vec<String> = plan.nodes.iter().map(ToString::to_string).collect();
         let config = ClientConfig {
             timeout: plan.timeout,
+            token: plan.secret.as_ref().map(Secret::token).transpose()?,
             connect_timeout: CONNECT_TIMEOUT.min(plan.timeout),
             ..ClientConfig::default()
         };
-        let client = Client::connect(&nodes, config).await?;
+        let client = Client::connect(&nodes, config).await.map_err(|error| match error {
+            ClientError::Unauthenticated(_) => anyhow::Error::from(error).context(HINT),
+            error => error.into(),
+        })?;
         Ok(Self { client, options: CallOptions { consistency: plan.consistency, ..CallOptions::default() } })
     }
 
@@ -63,6 +70,8 @@ fn failure(error: ClientError) -> Failure {
         // The client goes on with other nodes by itself.
         ClientError::Timeout { .. } => Failure::refused("no answer in time"),
         ClientError::Unavailable { .. } => Failure::refused("unavailable"),
+        ClientError::Unauthenticated(_) => Failure::refused("unauthenticated"),
+        ClientError::PermissionDenied(_) => Failure::refused("permission denied"),
         ClientError::Overloaded(_) => Failure::refused("overloaded"),
         ClientError::NotReady(_) => Failure::refused("not ready"),
         ClientError::TagAhead(_) => Failure::refused("tag ahead"),

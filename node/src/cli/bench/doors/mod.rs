@@ -87,10 +87,7 @@ impl Doors {
     /// When it cannot be reached, or does not know the consistency level.
     pub(crate) async fn connect(&self, node: usize) -> anyhow::Result<Connection> {
         Ok(match self {
-            Self::Resp(plan) => {
-                let level = plan.consistency;
-                Connection::Resp(resp::Connection::open(&plan.nodes[node].to_string(), level).await?)
-            }
+            Self::Resp(plan) => Connection::Resp(resp::Connection::open(plan, node).await?),
             // It finds its node by itself.
             Self::Grpc(client) => Connection::Grpc(client.reach().await?),
             Self::Rest(doors) => Connection::Rest(doors.connect(node).await?),

@@ -6,10 +6,10 @@ use super::{
     CONNECT_TIMEOUT, Failure,
     reply::{self, Reply},
 };
+use crate::cli::{bench::options::Plan, token::HINT};
 use anyhow::Context as _;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use parking_lot::Mutex;
-use shoal_proto::types::Consistency;
 use std::{
     collections::VecDeque,
     convert::Infallible,
@@ -44,11 +44,12 @@ struct State {
 }
 
 impl Connection {
-    /// Connects to a node, and sets the level if there is one.
+    /// Connects to a node, proves what it asks for, and sets the level if there is one.
     ///
     /// # Errors
-    /// When it cannot be reached or does not know levels.
-    pub(crate) async fn open(node: &str, level: Option<Consistency>) -> anyhow::Result<Self> {
+    /// When it cannot be reached, asks for another password, or does not know levels.
+    pub(crate) async fn open(plan: &Plan, node: usize) -> anyhow::Result<Self> {
+        let node = &plan.nodes[node].to_string();
         let reach = || format!("cannot reach {node}");
         let socket = timeout(CONNECT_TIMEOUT, TcpStream::connect(node)).await.with_context(reach)?;
         let socket = socket.with_context(reach)?;
@@ -61,20 +62,34 @@ impl Connection {
             waiting: VecDeque::new(),
             lost: None,
         }));
-        if let Some(level) = level {
-            connection.set_level(level).await.with_context(|| {
+        connection.greet(plan).await.with_context(reach)?;
+        if let Some(level) = plan.consistency {
+            let command: [&[u8]; 2] = [b"CL", level.name().as_bytes()];
+            connection.settle(&command).await.with_context(|| {
                 format!("{node} does not take a consistency level (leave out --consistency for Redis)")
             })?;
         }
         Ok(connection)
     }
 
-    async fn set_level(&self, level: Consistency) -> anyhow::Result<()> {
-        let command: [&[u8]; 2] = [b"CL", level.name().as_bytes()];
+    async fn greet(&self, plan: &Plan) -> anyhow::Result<()> {
+        let user = plan.user.as_bytes();
+        let done = match &plan.secret {
+            None => self.settle(&[b"PING"]).await,
+            Some(secret) => self.settle(&[b"AUTH", user, secret.reveal().as_bytes()]).await,
+        };
+        done.map_err(|error| match error.to_string().as_str() {
+            "NOAUTH" | "WRONGPASS" => error.context(HINT),
+            _ => error,
+        })
+    }
+
+    /// Gives a command before all others.
+    async fn settle(&self, command: &[&[u8]]) -> anyhow::Result<()> {
         let answer = async {
             tokio::select! {
                 biased;
-                reply = self.call(&command) => reply,
+                reply = self.call(command) => reply,
                 never = self.drive() => match never {},
             }
         };

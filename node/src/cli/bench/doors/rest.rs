@@ -1,7 +1,7 @@
 //! REST with values as plain bytes.
 
 use super::{CONNECT_TIMEOUT, Failure};
-use crate::cli::bench::options::Plan;
+use crate::cli::{bench::options::Plan, token::HINT};
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
@@ -62,6 +62,10 @@ impl Doors {
             "{} is no node: {status} for /health/live",
             connection.node
         );
+        // Health is told to everybody.
+        let (status, _) =
+            connection.exchange(connection.request(Method::HEAD, "/".into(), Bytes::new())?).await?;
+        anyhow::ensure!(status != StatusCode::UNAUTHORIZED, "cannot use {}: {HINT}", connection.node);
         Ok(connection)
     }
 }
@@ -92,7 +96,10 @@ impl Connection {
     }
 
     fn request(&self, method: Method, path: String, body: Bytes) -> Result<Request<Full<Bytes>>, Failure> {
-        Request::builder()
+        let secret = self.doors.plan.secret.iter();
+        let known = secret.map(|secret| format!("Bearer {}", secret.reveal()));
+        known
+            .fold(Request::builder(), |request, value| request.header(header::AUTHORIZATION, value))
             .method(method)
             .uri(format!("http://{}{path}", self.node))
             .header(header::ACCEPT, OCTETS)

@@ -38,6 +38,7 @@ pub(super) fn quit(context: &mut Context<'_>, _: &Request) -> Result<(), Command
 /// `RESET`: the connection is as it began.
 pub(super) fn reset(context: &mut Context<'_>, _: &Request) -> Result<(), CommandError> {
     context.session.reset();
+    context.session.identity = context.door.gate.anonymous();
     context.writer.set_protocol(context.session.protocol);
     context.writer.simple("RESET");
     Ok(())

@@ -32,6 +32,19 @@ pub(in crate::frontend::resp) enum CommandError {
          Are you sure your configuration is correct?"
     )]
     NoPassword,
+    #[error("Authentication required.")]
+    Unproven,
+    #[error(
+        "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> \
+         option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )]
+    HelloUnproven,
+    #[error("Authentication required, and the time for it is up.")]
+    Late,
+    #[error("invalid username-password pair or user is disabled.")]
+    WrongPassword,
+    #[error("User {user} has no permissions to run the '{}' command", command.to_ascii_lowercase())]
+    Forbidden { user: String, command: &'static str },
     #[error("unsupported protocol version")]
     Protocol,
     #[error("DB index is out of range")]
@@ -83,13 +96,16 @@ impl CommandError {
 
     /// Whether nothing can be understood after it.
     pub(in crate::frontend::resp) fn ends_connection(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Http)
+        matches!(self, Self::Stream(_) | Self::Http | Self::Late)
     }
 
     /// The text of a RESP error: a code, a blank, the text.
     pub(in crate::frontend::resp) fn text(&self) -> String {
         match self {
             Self::Protocol => format!("NOPROTO {self}"),
+            Self::Unproven | Self::HelloUnproven | Self::Late => format!("NOAUTH {self}"),
+            Self::WrongPassword => format!("WRONGPASS {self}"),
+            Self::Forbidden { .. } => format!("NOPERM {self}"),
             _ => format!("ERR {self}"),
         }
     }

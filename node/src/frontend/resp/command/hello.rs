@@ -1,12 +1,12 @@
-//! `HELLO` and `AUTH`.
+//! `HELLO`
 
-use super::{Context, client, error::CommandError, is, number::integer};
+use super::{Context, acl, client, error::CommandError, is, number::integer};
 use crate::frontend::resp::{request::Request, writer::Protocol};
 
 /// `HELLO [2|3 [AUTH user password] [SETNAME name]]`
 pub(super) fn hello(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
     let mut protocol = context.session.protocol;
-    let mut name = None;
+    let (mut name, mut proof) = (None, None);
     if request.len() > 1 {
         protocol = match integer(request.argument(1)) {
             Ok(2) => Protocol::Resp2,
@@ -17,7 +17,8 @@ pub(super) fn hello(context: &mut Context<'_>, request: &Request) -> Result<(), 
         while at < request.len() {
             match request.argument(at) {
                 option if is(option, "AUTH") && at + 2 < request.len() => {
-                    return Err(CommandError::NoPassword);
+                    proof = Some((request.argument(at + 1), request.argument(at + 2)));
+                    at += 3;
                 }
                 option if is(option, "SETNAME") && at + 1 < request.len() => {
                     name = Some(client::checked(request.shared(at + 1), "Client names")?);
@@ -26,6 +27,12 @@ pub(super) fn hello(context: &mut Context<'_>, request: &Request) -> Result<(), 
                 _ => return Err(CommandError::Syntax),
             }
         }
+    }
+    if let Some((name, secret)) = proof {
+        acl::prove(context, name, secret)?;
+    }
+    if context.session.identity.is_none() {
+        return Err(CommandError::HelloUnproven);
     }
     context.session.protocol = protocol;
     context.session.name = name.unwrap_or_else(|| std::mem::take(&mut context.session.name));
@@ -47,9 +54,4 @@ pub(super) fn hello(context: &mut Context<'_>, request: &Request) -> Result<(), 
     writer.bulk(b"modules");
     writer.array(0);
     Ok(())
-}
-
-/// `AUTH [user] password`: no password is configured.
-pub(super) fn auth(_: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
-    Err(if request.len() <= 3 { CommandError::NoPassword } else { CommandError::Syntax })
 }

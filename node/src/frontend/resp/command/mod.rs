@@ -1,5 +1,6 @@
 //! Every command the door knows, and what becomes of a request.
 
+mod acl;
 mod client;
 mod cluster;
 mod connection;
@@ -15,7 +16,7 @@ mod string;
 pub(super) use error::CommandError;
 
 use super::{RespDoor, plan::Plan, request::Request, session::Session, writer::Writer};
-use crate::coordinator::RequestOptions;
+use crate::{auth::Scope, coordinator::RequestOptions, metrics::Refused};
 use shoal_proto::types::UnixMillis;
 
 /// What is to be done about a request.
@@ -49,7 +50,7 @@ fn try_prepare(
 ) -> Result<Prepared, CommandError> {
     let options =
         RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
-    let spec = find(&request)?;
+    let spec = permitted(door, session, &request)?;
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
@@ -60,7 +61,7 @@ fn try_prepare(
         Handler::Level => {
             let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
             request.skip(2);
-            let spec = find(&request)?;
+            let spec = permitted(door, session, &request)?;
             match spec.handler {
                 Handler::Data(plan) => {
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
@@ -118,6 +119,16 @@ impl Spec {
         if self.arity < 0 { arguments >= least } else { arguments == least }
     }
 
+    /// What a client must be allowed to do for it; `None` when it may still have to prove who it is.
+    fn scope(&self) -> Option<Scope> {
+        let is = |flag| self.flags.contains(&flag);
+        match (is("no_auth"), is("write") || is("admin")) {
+            (true, _) => None,
+            (false, true) => Some(Scope::Write),
+            (false, false) => Some(Scope::Read),
+        }
+    }
+
     fn is_offered(&self) -> bool {
         !matches!(self.handler, Handler::NeedsConsensus)
     }
@@ -131,6 +142,7 @@ const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
+const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
 /// Where its keys are, `COMMAND GETKEYS` tells.
 const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
 
@@ -169,6 +181,17 @@ const fn local(
     Spec { name, arguments, summary, arity, flags: PLAIN, keys: NONE, handler: Handler::Local(answer) }
 }
 
+/// One that a client may give that has still to authenticate.
+const fn unproven(
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    arity: i64,
+    answer: Answer,
+) -> Spec {
+    Spec { flags: UNPROVEN, ..local(name, arguments, summary, arity, answer) }
+}
+
 const fn refused(name: &'static str) -> Spec {
     let (arguments, summary) = ("", "Refused: it is a read-modify-write");
     Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
@@ -176,9 +199,10 @@ const fn refused(name: &'static str) -> Spec {
 
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
+    local("ACL", "WHOAMI", "Tells which user the connection is", -2, acl::acl),
     refused("APPEND"),
     local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
-    local("AUTH", "[username] password", "Authenticates the connection", -2, hello::auth),
+    unproven("AUTH", "[username] password", "Authenticates the connection", -2, acl::auth),
     refused("BITFIELD"),
     refused("BITOP"),
     Spec {
@@ -220,7 +244,7 @@ const SPECS: &[Spec] = &[
     refused("GETDEL"),
     refused("GETEX"),
     refused("GETSET"),
-    local(
+    unproven(
         "HELLO",
         "[protover [AUTH username password] [SETNAME clientname]]",
         "Greets, and chooses RESP2 or RESP3",
@@ -255,12 +279,12 @@ const SPECS: &[Spec] = &[
         string::psetex,
     ),
     read("PTTL", "key", "Tells how long a key has to live, in milliseconds", 2, FIRST, key::pttl),
-    local("QUIT", "", "Closes the connection", -1, connection::quit),
+    unproven("QUIT", "", "Closes the connection", -1, connection::quit),
     local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     refused("RENAME"),
     refused("RENAMENX"),
-    local("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    unproven("RESET", "", "Makes the connection as it began", 1, connection::reset),
     local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
     write(
         "SET",
@@ -324,6 +348,24 @@ static NAMES: [u128; SPECS.len()] = {
 fn find(request: &Request) -> Result<&'static Spec, CommandError> {
     let spec = lookup(request.argument(0)).ok_or_else(|| CommandError::unknown(request))?;
     if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
+}
+
+/// The same, if the client may give it. Every request passes here, the one after `CL` as well.
+fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
+    let spec = find(request)?;
+    let (why, error) = match (&session.identity, spec.scope()) {
+        // Nothing is looked up for who may do everything.
+        (Some(identity), _) if identity.scope() == Scope::Write => return Ok(spec),
+        (_, None) => return Ok(spec),
+        (Some(identity), Some(scope)) if identity.scope() >= scope => return Ok(spec),
+        (Some(identity), _) => {
+            let user = identity.name().to_owned();
+            (Refused::Forbidden, CommandError::Forbidden { user, command: spec.name })
+        }
+        (None, _) => (Refused::Missing, CommandError::Unproven),
+    };
+    door.gate.count(why);
+    Err(error)
 }
 
 /// The command of that name, in any case.

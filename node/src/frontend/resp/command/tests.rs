@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    auth::{Auth, Credential, Credentials, Digest, Identity, Scope},
     coordinator::Expiry,
     frontend::{
         Command,
@@ -17,12 +18,20 @@ use std::{sync::Arc, time::Duration};
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
+fn known(name: &str, scope: Scope) -> Credential {
+    Credential::new(name, scope, Digest::of(name.as_bytes()))
+}
+
+fn anybody() -> Option<Identity> {
+    Auth::default().anonymous()
+}
+
 fn request(line: &str) -> Request {
     inline::split(line.as_bytes()).unwrap().unwrap()
 }
 
 fn prepared(line: &str) -> Prepared {
-    let session = Session::new(1, String::new(), NOW);
+    let session = Session::new(1, String::new(), NOW, anybody());
     prepare(&door(Arc::<MapBackend>::default()), &session, request(line), NOW)
 }
 
@@ -60,6 +69,54 @@ fn every_name_is_found_in_any_case_and_nothing_else_is() {
     for name in ["", "G", "GETT", "GET\0", "\0", "ABCDEFGHIJKLMNOPQRS", "INCRBYFLOATINCRBYFLOAT"] {
         assert!(lookup(name.as_bytes()).is_none(), "{name:?}");
     }
+}
+
+#[test]
+fn no_command_is_reached_without_the_scope_its_flags_say() {
+    let door = door(Arc::<MapBackend>::default());
+    let auth =
+        Auth::new(Credentials::new(vec![known("probe", Scope::Read), known("app", Scope::Write)]).unwrap());
+    let (probe, app) = (auth.prove(None, b"probe"), auth.prove(None, b"app"));
+    assert!(probe.is_some() && app.is_some());
+    let refusal = |identity: &Option<Identity>, line: &str| {
+        let session = Session::new(1, String::new(), NOW, identity.clone());
+        match prepare(&door, &session, request(line), NOW) {
+            Prepared::Refused(error) => Some(error.text()).filter(|text| text.starts_with("NO")),
+            Prepared::Plan(_) | Prepared::Local(..) => None,
+        }
+    };
+    let mut reached = 0;
+    for spec in SPECS {
+        let arguments = std::iter::repeat_n("1", spec.arity.unsigned_abs() as usize - 1);
+        let line = [spec.name].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+        let flagged = |flag| spec.flags.contains(&flag);
+        let noauth = (!flagged("no_auth")).then(|| "NOAUTH Authentication required.".to_owned());
+        let noperm = (flagged("write") || flagged("admin")).then(|| {
+            let name = spec.name.to_ascii_lowercase();
+            format!("NOPERM User probe has no permissions to run the '{name}' command")
+        });
+        assert_eq!(refusal(&None, &line), noauth, "{line}");
+        assert_eq!(refusal(&probe, &line), noperm, "{line}");
+        assert_eq!(refusal(&app, &line), None, "{line}");
+        // A level in front makes no difference, except that commands which take none may not be given at all.
+        let leveled = format!("CL ONE {line}");
+        assert_eq!(refusal(&None, &leveled), Some("NOAUTH Authentication required.".into()), "{leveled}");
+        assert_eq!(refusal(&probe, &leveled), noperm, "{leveled}");
+        // What a command does to the data is what its flags say.
+        if let Handler::Data(plan) | Handler::Levelless(plan) = spec.handler {
+            let plan = plan(&request(&line), NOW).unwrap();
+            let needed = plan.commands().iter().map(Command::scope).max();
+            assert_eq!(spec.scope(), needed, "{line}");
+            reached += 1;
+        }
+    }
+    assert!(reached > 20, "only {reached} commands reach the data");
+}
+
+#[test]
+fn before_a_client_has_authenticated_it_may_say_what_redis_lets_it_say() {
+    let names: Vec<&str> = SPECS.iter().filter(|spec| spec.scope().is_none()).map(|spec| spec.name).collect();
+    assert_eq!(names, ["AUTH", "HELLO", "QUIT", "RESET"]);
 }
 
 #[test]
@@ -253,7 +310,7 @@ fn keys_and_values_over_their_limits_are_told_by_size() {
 #[test]
 fn a_level_is_taken_from_the_command_before_the_connection_before_the_node() {
     let door = door(Arc::<MapBackend>::default());
-    let mut session = Session::new(1, String::new(), NOW);
+    let mut session = Session::new(1, String::new(), NOW, anybody());
     let level = |session: &Session, line| match prepare(&door, session, request(line), NOW) {
         Prepared::Plan(plan) => plan.options.consistency,
         other => panic!("{line}: {other:?}"),

@@ -1,19 +1,18 @@
 use super::*;
-use crate::frontend::resp::{
-    RespCounters,
-    testing::{MapBackend, ThreeNodes, door},
-};
+use crate::frontend::resp::testing::{MapBackend, door, open_door};
 use std::{future::pending, time::Duration};
 use tokio::{io::DuplexStream, sync::oneshot, task::JoinHandle};
 
+pub(super) const WRONGPASS: &str = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+
 /// A client and the task that serves it.
-struct Client {
+pub(super) struct Client {
     stream: DuplexStream,
     server: JoinHandle<io::Result<()>>,
 }
 
 impl Client {
-    fn connect(door: &Arc<RespDoor>) -> Self {
+    pub(super) fn connect(door: &Arc<RespDoor>) -> Self {
         Self::connect_until(door, pending())
     }
 
@@ -23,24 +22,24 @@ impl Client {
         Self { stream, server }
     }
 
-    async fn send(&mut self, bytes: &[u8]) {
+    pub(super) async fn send(&mut self, bytes: &[u8]) {
         within(self.stream.write_all(bytes)).await.unwrap();
     }
 
     /// Reads exactly this.
-    async fn expect(&mut self, expected: &str) {
+    pub(super) async fn expect(&mut self, expected: &str) {
         let mut read = vec![0; expected.len()];
         within(self.stream.read_exact(&mut read)).await.unwrap();
         assert_eq!(String::from_utf8_lossy(&read), expected);
     }
 
-    async fn ask(&mut self, line: &str, expected: &str) {
+    pub(super) async fn ask(&mut self, line: &str, expected: &str) {
         self.send(format!("{line}\r\n").as_bytes()).await;
         self.expect(expected).await;
     }
 
     /// Reads what is still to come, until the server has closed the connection.
-    async fn rest(mut self) -> (String, io::Result<()>) {
+    pub(super) async fn rest(mut self) -> (String, io::Result<()>) {
         let mut rest = Vec::new();
         within(self.stream.read_to_end(&mut rest)).await.unwrap();
         (String::from_utf8_lossy(&rest).into_owned(), within(self.server).await.unwrap())
@@ -92,7 +91,7 @@ async fn what_concerns_the_connection_alone_is_answered() {
 }
 
 #[tokio::test]
-async fn hello_chooses_the_protocol_and_auth_is_refused_with_the_reason() {
+async fn hello_chooses_the_protocol_and_a_password_that_nobody_asks_for_is_taken_as_by_redis() {
     let mut client = client();
     let hello = |kind: &str, fields: u8, proto: u8| {
         format!(
@@ -107,13 +106,13 @@ async fn hello_chooses_the_protocol_and_auth_is_refused_with_the_reason() {
     client.ask("GET k", "_\r\n").await;
     client.ask("HELLO 4", "-NOPROTO unsupported protocol version\r\n").await;
     client.ask("HELLO 2 FOO", "-ERR syntax error\r\n").await;
-    for line in ["HELLO 3 AUTH default secret", "AUTH secret"] {
-        client.send(format!("{line}\r\n").as_bytes()).await;
-        client
-            .expect("-ERR AUTH <password> called without any password configured for the default user. ")
-            .await;
-        client.expect("Are you sure your configuration is correct?\r\n").await;
-    }
+    client.ask("HELLO 2 AUTH default anything", &hello("*", 14, 2)).await;
+    client.ask("AUTH default anything", "+OK\r\n").await;
+    client.ask("AUTH app anything", WRONGPASS).await;
+    client.send(b"AUTH secret\r\n").await;
+    client.expect("-ERR AUTH <password> called without any password configured for the default user. ").await;
+    client.expect("Are you sure your configuration is correct?\r\n").await;
+    client.ask("ACL WHOAMI", "$7\r\ndefault\r\n").await;
     client.ask("RESET", "+RESET\r\n").await;
     client.ask("CLIENT GETNAME", "$-1\r\n").await;
 }
@@ -309,7 +308,7 @@ async fn a_client_may_send_all_its_commands_before_it_reads_any_answer() {
 
 #[tokio::test]
 async fn a_client_that_leaves_its_answers_unread_is_let_go() {
-    let mut door = RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), Arc::default(), None);
+    let mut door = open_door(Arc::default());
     door.stall = Duration::from_millis(20);
     let mut client = Client::connect(&Arc::new(door));
     client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
@@ -368,9 +367,8 @@ async fn a_client_that_stops_sending_is_still_answered() {
 
 #[tokio::test]
 async fn one_client_too_many_is_told_so() {
-    let counters = Arc::new(RespCounters::default());
-    let door =
-        Arc::new(RespDoor::new(Arc::<MapBackend>::default(), Arc::new(ThreeNodes), counters.clone(), None));
+    let door = door(Arc::default());
+    let counters = door.counters();
     let full: Vec<_> = (0..limits::RESP_CLIENTS).map(|_| door.admit().unwrap()).collect();
     let (rest, _) = Client::connect(&door).rest().await;
     assert_eq!(rest, "-ERR max number of clients reached\r\n");
