@@ -1,6 +1,7 @@
 // A client of Shoal over gRPC, made from `proto/proto/kv.proto` when it runs. As a program it shows itself at work.
 'use strict';
 
+const fs = require('node:fs');
 const path = require('node:path');
 const { promisify } = require('node:util');
 const grpc = require('@grpc/grpc-js');
@@ -35,20 +36,25 @@ const valueOf = (answer) => answer.value ?? null;
 
 // Some keys of a batch or a pipeline may fail while others do not: their failures are returned in their places.
 class Cache {
-  // `nodes` are IP addresses with ports, `deadline` is in seconds.
-  constructor(nodes, { consistency = 'QUORUM', deadline = 2 } = {}) {
-    this.stub = new Kv(`ipv4:${nodes.join(',')}`, grpc.credentials.createInsecure(), {
+  // `nodes` are IP addresses with ports, `deadline` is in seconds. A cluster that asks for them is shown `token`, or its
+  // password; one that speaks TLS must have a certificate for `name`, signed by the CA in the file `ca`.
+  constructor(nodes, { consistency = 'QUORUM', deadline = 2, token, ca, name = 'shoal' } = {}) {
+    const { createInsecure, createSsl } = grpc.credentials;
+    this.stub = new Kv(`ipv4:${nodes.join(',')}`, ca ? createSsl(fs.readFileSync(ca)) : createInsecure(), {
       'grpc.service_config': JSON.stringify(SERVICE_CONFIG),
       'grpc.max_reconnect_backoff_ms': 1000,
       // Otherwise it is the whole list of addresses, which is no valid authority in HTTP/2.
-      'grpc.default_authority': 'shoal',
+      'grpc.default_authority': name,
+      ...(ca && { 'grpc.ssl_target_name_override': name }),
     });
+    this.metadata = new grpc.Metadata();
+    if (token) this.metadata.set('authorization', `Bearer ${token}`);
     Object.assign(this, { consistency, deadline });
   }
 
   call(method, request, consistency = this.consistency) {
     const options = { deadline: Date.now() + milliseconds(this.deadline) };
-    return promisify(this.stub[method]).call(this.stub, { ...request, consistency: level(consistency) }, options);
+    return promisify(this.stub[method]).call(this.stub, { ...request, consistency: level(consistency) }, this.metadata, options);
   }
 
   // The value, or null, and what the answer is worth.
@@ -93,7 +99,7 @@ class Cache {
   // Sends any number of operations down one stream, `many` to a message; their results in the same order.
   async pipeline(operations, many = 100) {
     const numbered = operations.map((operation, id) => ({ ...operation, id }));
-    const stream = this.stub.Pipeline({ deadline: Date.now() + 30_000 });
+    const stream = this.stub.Pipeline(this.metadata, { deadline: Date.now() + 30_000 });
     for (let start = 0; start < numbered.length; start += many) {
       stream.write({ operations: numbered.slice(start, start + many) });
     }

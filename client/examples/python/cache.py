@@ -36,55 +36,65 @@ SERVICE_CONFIG = {
 class Cache:
     """Some keys of a batch or a pipeline may fail while others do not: their failures are returned in their places."""
 
-    def __init__(self, nodes, level=QUORUM, deadline=2.0):
-        """`nodes` are IP addresses with ports; `deadline` is in seconds."""
+    def __init__(self, nodes, level=QUORUM, deadline=2.0, token=None, ca=None, name="shoal"):
+        """`nodes` are IP addresses with ports; `deadline` is in seconds.
+
+        A cluster that asks for them is shown `token`, or its password; one that speaks TLS must have a certificate for
+        `name`, signed by the CA in the file `ca`.
+        """
         options = [
             ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
             ("grpc.max_reconnect_backoff_ms", 1000),
             # Otherwise it is the whole list of addresses, which is no valid authority in HTTP/2.
-            ("grpc.default_authority", "shoal"),
+            ("grpc.default_authority", name),
         ]
-        self.channel = grpc.insecure_channel("ipv4:" + ",".join(nodes), options)
+        target = "ipv4:" + ",".join(nodes)
+        if ca:
+            credentials = grpc.ssl_channel_credentials(Path(ca).read_bytes())
+            self.channel = grpc.secure_channel(target, credentials, options)
+        else:
+            self.channel = grpc.insecure_channel(target, options)
         self.stub = services.KvStub(self.channel)
         self.level, self.deadline = level, deadline
+        self.metadata = [("authorization", f"Bearer {token}")] if token else []
 
     def get(self, key, level=None):
         """The value, or None, and what the answer is worth."""
         request = kv.GetRequest(key=key, consistency=level or self.level)
-        answer = self.stub.Get(request, timeout=self.deadline)
+        answer = self._call("Get", request)
         return (answer.value if answer.HasField("value") else None), answer.outcome
 
     def set(self, key, value, ttl=0, level=None):
         """Stores a value for `ttl` seconds, 0 being for good."""
         request = kv.SetRequest(key=key, value=value, ttl_ms=round(ttl * 1000), consistency=level or self.level)
-        return self.stub.Set(request, timeout=self.deadline).outcome
+        return self._call("Set", request).outcome
 
     def delete(self, key, level=None):
         """Whether there was a value."""
         request = kv.DeleteRequest(key=key, consistency=level or self.level)
-        return self.stub.Delete(request, timeout=self.deadline).existed
+        return self._call("Delete", request).existed
 
     def expire(self, key, ttl, level=None):
         """Lets a value live for `ttl` seconds from now, 0 being for good. Whether there was one."""
         request = kv.ExpireRequest(key=key, ttl_ms=round(ttl * 1000), consistency=level or self.level)
-        return self.stub.Expire(request, timeout=self.deadline).existed
+        return self._call("Expire", request).existed
 
     def get_many(self, keys, level=None):
         request = kv.BatchGetRequest(keys=keys, consistency=level or self.level)
-        answers = self.stub.BatchGet(request, timeout=self.deadline).items
+        answers = self._call("BatchGet", request).items
         return [item.failure if item.HasField("failure") else self._value(item.answer) for item in answers]
 
     def set_many(self, values, ttl=0, level=None):
         """The failures, which are best none."""
         entries = [kv.BatchSetRequest.Entry(key=k, value=v, ttl_ms=round(ttl * 1000)) for k, v in values.items()]
         request = kv.BatchSetRequest(entries=entries, consistency=level or self.level)
-        items = self.stub.BatchSet(request, timeout=self.deadline).items
+        items = self._call("BatchSet", request).items
         return [item.failure for item in items if item.HasField("failure")]
 
     def delete_many(self, keys, level=None):
         """How many of them had a value."""
         request = kv.BatchDeleteRequest(keys=keys, consistency=level or self.level)
-        return sum(item.answer.existed for item in self.stub.BatchDelete(request, timeout=self.deadline).items)
+        return sum(item.answer.existed for item in self._call("BatchDelete", request).items)
 
     def pipeline(self, operations, many=100):
         """Sends any number of operations down one stream, `many` to a message; their results in the same order."""
@@ -95,10 +105,13 @@ class Cache:
             kv.PipelineRequest(operations=operations[start : start + many])
             for start in range(0, len(operations), many)
         )
-        answers = self.stub.Pipeline(messages, timeout=30)
+        answers = self.stub.Pipeline(messages, timeout=30, metadata=self.metadata)
         # Results come in any order; the stream ends with the last of them.
         results = itertools.chain.from_iterable(answer.results for answer in answers)
         return sorted(results, key=lambda result: result.id)
+
+    def _call(self, method, request):
+        return getattr(self.stub, method)(request, timeout=self.deadline, metadata=self.metadata)
 
     @staticmethod
     def _value(answer):

@@ -6,6 +6,7 @@
 # Prints a table and exits with an error if anything fails that exceptions.txt does not explain, if something passes that
 # it says cannot, or if nothing ran. CLIENTs are names of programs, such as redis_py; --quick takes those that are ready
 # within seconds. What they need is installed below target/clients. SHOAL names the command; without it, it is built.
+# Programs are told by TRY_... where nodes are and what they ask for.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 readonly HERE=node/tests/clients
@@ -53,9 +54,9 @@ fi
 SHOAL=${SHOAL:-target/debug/shoal}
 if [[ $SHOAL == target/debug/shoal ]]; then cargo build --locked --bin shoal; fi
 source docs/images/cluster.sh
-SHOAL_RESP=$(addresses 0) SHOAL_HTTP=$(addresses 1) SHOAL_GRPC=$(addresses 2)
-export SHOAL_RESP SHOAL_HTTP SHOAL_GRPC SHOAL_MARKS=$WORK/marks NODE_PATH=$PWD/target/clients/node_modules
-mkdir "$SHOAL_MARKS" "$WORK/results"
+TRY_RESP=$(addresses 0) TRY_HTTP=$(addresses 1) TRY_GRPC=$(addresses 2)
+export TRY_RESP TRY_HTTP TRY_GRPC TRY_MARKS=$WORK/marks NODE_PATH=$PWD/target/clients/node_modules
+mkdir "$TRY_MARKS" "$WORK/results"
 
 # Runs one program, in one of its modes; what it says is kept.
 try() {
@@ -84,14 +85,37 @@ kill_node() {
         try $client kill &
         jobs+=($!)
     done
-    until [[ $(find "$SHOAL_MARKS" -name 'ready-*' | wc -l) -eq ${#jobs[@]} || $((SECONDS - began)) -gt $BEGINNING ]]; do sleep 0.1; done
-    touch "$SHOAL_MARKS/killed"
+    until [[ $(find "$TRY_MARKS" -name 'ready-*' | wc -l) -eq ${#jobs[@]} || $((SECONDS - began)) -gt $BEGINNING ]]; do sleep 0.1; done
+    touch "$TRY_MARKS/killed"
     end "${started[0]}"
     sleep "$AWAY"
     start_node 0
     ready 0
-    touch "$SHOAL_MARKS/back"
+    touch "$TRY_MARKS/back"
     wait "${jobs[@]}"
+}
+
+# A CA, and a certificate of it for these nodes.
+certify() {
+    local subject=subjectAltName=IP:127.0.0.1,DNS:localhost
+    (
+        cd "$WORK"
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout node.key -out node.csr
+        openssl x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile <(echo "$subject") -out node.pem
+    ) 2>"$WORK/openssl.log" || fail "$(cat "$WORK/openssl.log")"
+}
+
+# A new cluster, which asks for a password and speaks nothing but TLS.
+secure_nodes() {
+    end "${started[@]}"
+    rm -rf "$WORK"/state-*
+    certify
+    export TRY_PASSWORD='a password of some length' TRY_TLS_CA=$WORK/ca.pem
+    echo "$TRY_PASSWORD" >"$WORK/password"
+    chmod 600 "$WORK/password"
+    SCHEME=https CURL_CA_BUNDLE=$TRY_TLS_CA start_nodes --password-file "$WORK/password" \
+        --tls-cert-file "$WORK/node.pem" --tls-key-file "$WORK/node.key" --tls-ca-file "$TRY_TLS_CA"
 }
 
 start_nodes
@@ -104,4 +128,10 @@ surviving=()
 for client in "${clients[@]}"; do if [[ $client != redis_benchmark* ]]; then surviving+=("$client"); fi; done
 echo "a node is killed under ${#surviving[@]} clients"
 kill_node "${surviving[@]}"
+secure_nodes
+echo "a password and TLS"
+for client in "${clients[@]}"; do
+    # shellcheck disable=SC2086
+    try $client secured
+done
 python3 "$HERE/table.py" "$WORK/results" "$HERE/exceptions.txt" ${markdown:+"$markdown"}

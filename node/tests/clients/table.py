@@ -6,6 +6,7 @@ from pathlib import Path
 
 SCENARIOS = [
     "connect", "set, get", "binary", "delete", "expiry", "batch", "pipeline", "level", "refusal", "node killed",
+    "password, TLS",
 ]  # fmt: skip
 
 

@@ -76,4 +76,19 @@ async function kill() {
   await scenario('node killed', () => nodeKilled('grpc-js', true, write, read));
 }
 
-main(`grpc-js ${require('@grpc/grpc-js/package.json').version}`, { basics, kill });
+// A cluster that asks for a password and speaks nothing but TLS.
+async function secured() {
+  const { TRY_TLS_CA: ca, TRY_PASSWORD: token } = process.env;
+  const open = (options) => new Cache(NODES, { name: 'localhost', ...options });
+  await scenario('password, TLS', async () => {
+    const cache = open({ ca, token });
+    await cache.set(key('secret'), Buffer.from('secret'));
+    assert.equal(text((await cache.get(key('secret'))).value), 'secret');
+    for (const options of [{ ca, token: 'not the password' }, { ca }]) {
+      await assert.rejects(open(options).get(key('secret')), { code: grpc.status.UNAUTHENTICATED });
+    }
+    await assert.rejects(open({ token }).get(key('secret')), { code: grpc.status.UNAVAILABLE });
+  });
+}
+
+main(`grpc-js ${require('@grpc/grpc-js/package.json').version}`, { basics, kill, secured });

@@ -13,7 +13,7 @@ const PAUSE = 20;
 
 // Where the nodes listen, the one that will be killed first.
 function addresses(door) {
-  return process.env[`SHOAL_${door}`].split(',').map((address) => {
+  return process.env[`TRY_${door}`].split(',').map((address) => {
     const at = address.lastIndexOf(':');
     return { host: address.slice(0, at), port: Number(address.slice(at + 1)) };
   });
@@ -47,7 +47,7 @@ async function until(condition) {
 
 // When the script has left a mark, if it has.
 function mark(name) {
-  return fs.statSync(path.join(process.env.SHOAL_MARKS, name), { throwIfNoEntry: false })?.mtimeMs;
+  return fs.statSync(path.join(process.env.TRY_MARKS, name), { throwIfNoEntry: false })?.mtimeMs;
 }
 
 // Writes and reads while a node is killed and started again. `several`: the client knows other nodes as well.
@@ -68,7 +68,7 @@ async function nodeKilled(name, several, write, read) {
       [seen, got] = [];
     }
     assert.equal(got, seen);
-    if (kept.length === 50) fs.writeFileSync(path.join(process.env.SHOAL_MARKS, `ready-${prefix}`), '');
+    if (kept.length === 50) fs.writeFileSync(path.join(process.env.TRY_MARKS, `ready-${prefix}`), '');
     back = mark('back');
     await sleep(PAUSE);
   }

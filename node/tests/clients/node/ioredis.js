@@ -2,15 +2,17 @@
 'use strict';
 
 const assert = require('node:assert');
+const fs = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
 const Redis = require('ioredis');
 const { addresses, main, nodeKilled, refused, scenario, until } = require('./harness');
 
 const MANY = 100;
 
-function connect(variant) {
-  const options = { commandTimeout: 2000, connectTimeout: 2000, maxRetriesPerRequest: 3 };
+function connect(variant, secrets = {}) {
+  const options = { commandTimeout: 2000, connectTimeout: 2000, maxRetriesPerRequest: 3, ...secrets };
   const client =
-    variant === 'cluster' ? new Redis.Cluster(addresses('RESP'), { redisOptions: options }) : new Redis({ ...addresses('RESP')[0], ...options });
+    variant === 'cluster' ? new Redis.Cluster(addresses('RESP'), { redisOptions: options, clusterRetryStrategy: () => 100 }) : new Redis({ ...addresses('RESP')[0], ...options });
   client.on('error', () => {}); // Commands tell of errors themselves.
   return client;
 }
@@ -81,4 +83,21 @@ async function kill(variant) {
   await scenario('node killed', () => nodeKilled(`ioredis ${variant}`, variant === 'cluster', write, read));
 }
 
-main(`ioredis ${require('ioredis/package.json').version}`, { basics, kill });
+// A cluster that asks for a password and speaks nothing but TLS.
+async function secured(variant) {
+  const [password, tls] = [process.env.TRY_PASSWORD, { ca: fs.readFileSync(process.env.TRY_TLS_CA) }];
+  await scenario('password, TLS', async () => {
+    const client = connect(variant, { password, tls });
+    await client.set('ioredis:secret', 'secret');
+    assert.equal(await client.get('ioredis:secret'), 'secret');
+    client.disconnect();
+    for (const secrets of [{ password: 'not the password', tls }, { tls }, { password }]) {
+      const stranger = connect(variant, secrets);
+      // In cluster mode it goes on trying to connect.
+      await assert.rejects(Promise.race([stranger.get('ioredis:secret'), sleep(1000).then(() => { throw new Error('no answer'); })]));
+      stranger.disconnect();
+    }
+  });
+}
+
+main(`ioredis ${require('ioredis/package.json').version}`, { basics, kill, secured });

@@ -2,18 +2,20 @@
 'use strict';
 
 const assert = require('node:assert');
+const fs = require('node:fs');
+const { setTimeout: sleep } = require('node:timers/promises');
 const redis = require('redis');
 const { addresses, main, nodeKilled, refused, scenario, until } = require('./harness');
 
 const MANY = 100;
 
-async function connect(variant) {
-  const settings = { RESP: variant === 'resp2' ? 2 : 3, commandOptions: { timeout: 2000 } };
-  const socket = { connectTimeout: 2000, reconnectStrategy: () => 200 };
+async function connect(variant, password, tls = {}) {
+  const settings = { RESP: variant === 'resp2' ? 2 : 3, password, commandOptions: { timeout: 2000 } };
+  const socket = { connectTimeout: 2000, reconnectStrategy: () => 200, ...tls };
   const [node, ...others] = addresses('RESP').map(({ host, port }) => ({ socket: { host, port, ...socket } }));
   const client =
     variant === 'cluster'
-      ? redis.createCluster({ rootNodes: [node, ...others], defaults: { socket }, ...settings })
+      ? redis.createCluster({ rootNodes: [node, ...others], defaults: { socket, password }, ...settings })
       : redis.createClient({ ...node, ...settings });
   client.on('error', () => {}); // Commands tell of errors themselves.
   await client.connect();
@@ -96,4 +98,19 @@ async function kill(variant) {
   await scenario('node killed', () => nodeKilled(`node-redis ${variant}`, variant === 'cluster', write, read));
 }
 
-main(`node-redis ${require('redis/package.json').version}`, { basics, kill });
+// A cluster that asks for a password and speaks nothing but TLS.
+async function secured(variant) {
+  const [password, tls] = [process.env.TRY_PASSWORD, { tls: true, ca: fs.readFileSync(process.env.TRY_TLS_CA) }];
+  await scenario('password, TLS', async () => {
+    const client = await connect(variant, password, tls);
+    await client.set('node-redis:secret', 'secret');
+    assert.equal(await client.get('node-redis:secret'), 'secret');
+    for (const [word, way] of [['not the password', tls], [undefined, tls], [password, {}]]) {
+      // It goes on trying to connect.
+      const attempt = connect(variant, word, way).then((stranger) => stranger.get('node-redis:secret'));
+      await assert.rejects(Promise.race([attempt, sleep(1000).then(() => { throw new Error('no answer'); })]));
+    }
+  });
+}
+
+main(`node-redis ${require('redis/package.json').version}`, { basics, kill, secured });

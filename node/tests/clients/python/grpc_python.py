@@ -1,5 +1,6 @@
 """grpcio, by the example in `client/examples/python`, and by what the node tells of its services."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -114,4 +115,21 @@ async def kill(variant):
     await scenario("node killed", lambda: node_killed("grpcio", True, write, read))
 
 
-main(f"grpcio {grpc.__version__}", {"basics": basics, "kill": kill})
+async def secured(variant):
+    """A cluster that asks for a password and speaks nothing but TLS."""
+    ca, password = os.environ["TRY_TLS_CA"], os.environ["TRY_PASSWORD"]
+
+    async def password_tls():
+        cache = example.Cache(NODES, token=password, ca=ca, name="localhost")
+        cache.set(b"grpc:secret", b"secret")
+        expect(cache.get(b"grpc:secret")[0], b"secret")
+        for token, words in [("not the password", "UNAUTHENTICATED"), (None, "UNAUTHENTICATED")]:
+            stranger = example.Cache(NODES, token=token, ca=ca, name="localhost")
+            await refused(lambda: stranger.get(b"grpc:secret"), grpc.RpcError, words)
+        plain = example.Cache(NODES, token=password)
+        await refused(lambda: plain.get(b"grpc:secret"), grpc.RpcError, "UNAVAILABLE")
+
+    await scenario("password, TLS", password_tls)
+
+
+main(f"grpcio {grpc.__version__}", {"basics": basics, "kill": kill, "secured": secured})

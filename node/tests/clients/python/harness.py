@@ -16,7 +16,7 @@ PAUSE = 0.02
 
 def addresses(door):
     """Where the nodes listen, the one that will be killed first."""
-    pairs = (address.rsplit(":", 1) for address in os.environ[f"SHOAL_{door}"].split(","))
+    pairs = (address.rsplit(":", 1) for address in os.environ[f"TRY_{door}"].split(","))
     return [(host, int(port)) for host, port in pairs]
 
 
@@ -56,7 +56,7 @@ async def refused(call, kind, words):
 def mark(name):
     """When the script has left a mark, if it has."""
     try:
-        return os.stat(os.path.join(os.environ["SHOAL_MARKS"], name)).st_mtime
+        return os.stat(os.path.join(os.environ["TRY_MARKS"], name)).st_mtime
     except FileNotFoundError:
         return None
 
@@ -78,7 +78,7 @@ async def node_killed(name, several, write, read):
         except Exception as error:
             errors.append((time.time(), error))
         if len(kept) == 50:
-            open(os.path.join(os.environ["SHOAL_MARKS"], f"ready-{prefix}"), "w").close()
+            open(os.path.join(os.environ["TRY_MARKS"], f"ready-{prefix}"), "w").close()
         back = mark("back")
         await asyncio.sleep(PAUSE)
     for key in kept:

@@ -1,5 +1,6 @@
 """redis-py: one node or the cluster, blocking or with asyncio, RESP2 or RESP3."""
 
+import os
 import time
 
 import redis
@@ -126,6 +127,32 @@ def at_quorum(variant):
     return connect(variant, redis_connect_func=asynchronous if "asyncio" in variant else blocking)
 
 
+async def secured(variant):
+    """A cluster that asks for a password and speaks nothing but TLS."""
+    tls = {"ssl": True, "ssl_ca_certs": os.environ["TRY_TLS_CA"]}
+
+    async def walk_in():
+        client = connect(variant, password=os.environ["TRY_PASSWORD"], **tls)
+        expect(await done(client.set(f"py:{variant}", "secret")), True)
+        expect(await done(client.get(f"py:{variant}")), b"secret")
+        await close(client)
+
+    async def stay_out(**settings):
+        async def attempt():
+            await done(connect(variant, **settings).get("x"))
+
+        # In cluster mode redis-py says only that it cannot connect.
+        await refused(attempt, redis.RedisError, "")
+
+    async def password_tls():
+        await walk_in()
+        await stay_out(password="not the password", **tls)
+        await stay_out(**tls)
+        await stay_out(password=os.environ["TRY_PASSWORD"])
+
+    await scenario("password, TLS", password_tls)
+
+
 async def close(client):
     await done(client.aclose() if hasattr(client, "aclose") else client.close())
 
@@ -147,4 +174,4 @@ async def kill(variant):
     await scenario("node killed", lambda: node_killed(name, several, write, read))
 
 
-main(f"redis-py {redis.__version__}", {"basics": basics, "kill": kill})
+main(f"redis-py {redis.__version__}", {"basics": basics, "kill": kill, "secured": secured})

@@ -65,6 +65,17 @@ refusal() {
     expect_like '*"kind":"unsupported"*' "${curl[@]}" -X PUT "$CACHE/curl:a" -H "$BYTES" -H 'If-None-Match: *' -d x
 }
 
+# A cluster that asks for a password and speaks nothing but TLS.
+password_TLS() {
+    local secure=${CACHE/http:/https:}/curl:secret
+    curl+=(--cacert "$TRY_TLS_CA" -w '%{http_code}')
+    expect 204 "${curl[@]}" -X PUT "$secure" -u "default:$TRY_PASSWORD" -H "$BYTES" -d secret
+    expect '{"value":"secret"}200' "${curl[@]}" "$secure" -H "Authorization: Bearer $TRY_PASSWORD"
+    expect_like '*401' "${curl[@]}" "$secure" -u 'default:not the password'
+    expect_like '*401' "${curl[@]}" "$secure"
+    expect_like '*000' "${curl[@]}" "$CACHE/curl:secret" -u "default:$TRY_PASSWORD"
+}
+
 # Any node will do: the next one is asked when one is away.
 write() {
     local node
@@ -87,5 +98,6 @@ case $MODE in
     basics)
         for name in connect 'set, get' binary delete expiry batch pipeline level refusal; do scenario "$name"; done
         ;;
+    secured) scenario 'password, TLS' ;;
     kill) scenario 'node killed' curl true ;;
 esac

@@ -7,7 +7,7 @@ WATCH=6000
 
 # The address of a node at a door, the one that will be killed first.
 address() {
-    local variable=SHOAL_$1
+    local variable=TRY_$1
     cut -d, -f"$(($2 + 1))" <<<"${!variable}"
 }
 
@@ -51,7 +51,7 @@ now() {
     date +%s%3N
 }
 mark() {
-    [[ -e $SHOAL_MARKS/$1 ]] && date +%s%3N -r "$SHOAL_MARKS/$1"
+    [[ -e $TRY_MARKS/$1 ]] && date +%s%3N -r "$TRY_MARKS/$1"
 }
 
 # Writes and reads by the functions `write` and `read_back` while a node is killed and started again. The first argument
@@ -65,7 +65,7 @@ node_killed() {
         else
             errors+=("$(now)")
         fi
-        if [[ ${#kept[@]} -eq 50 ]]; then touch "$SHOAL_MARKS/ready-$name"; fi
+        if [[ ${#kept[@]} -eq 50 ]]; then touch "$TRY_MARKS/ready-$name"; fi
         back=$(mark back || true)
         sleep 0.02
     done

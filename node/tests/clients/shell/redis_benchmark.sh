@@ -3,7 +3,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 
-readonly VARIANT=$1
+readonly VARIANT=$1 MODE=$2
 IFS=: read -r HOST PORT <<<"$(address RESP 0)"
 benchmark=(timeout 60 redis-benchmark -h "$HOST" -p "$PORT")
 if [[ $VARIANT == cluster ]]; then benchmark+=(--cluster); fi
@@ -29,5 +29,13 @@ pipeline() {
     load -n 20000 -r 1000 -P 16 -t set,get
 }
 
+# A cluster that asks for a password and speaks nothing but TLS.
+password_TLS() {
+    load -n 1000 -t set,get -a "$TRY_PASSWORD" --tls --cacert "$TRY_TLS_CA"
+}
+
 client "redis-benchmark $(redis-benchmark --version | cut -d' ' -f2) $VARIANT"
-for name in connect 'set, get' batch pipeline; do scenario "$name"; done
+case $MODE in
+    basics) for name in connect 'set, get' batch pipeline; do scenario "$name"; done ;;
+    secured) scenario 'password, TLS' ;;
+esac

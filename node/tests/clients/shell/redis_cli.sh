@@ -71,6 +71,18 @@ refusal() {
     expect PONG cli PING
 }
 
+# A cluster that asks for a password and speaks nothing but TLS.
+password_TLS() {
+    local tls=(--tls --cacert "$TRY_TLS_CA")
+    export REDISCLI_AUTH=$TRY_PASSWORD
+    expect OK cli "${tls[@]}" SET cli:secret secret
+    expect secret cli "${tls[@]}" GET cli:secret
+    expect_like '*Error*' cli GET cli:secret
+    REDISCLI_AUTH='not the password' expect_like '*WRONGPASS*' cli "${tls[@]}" GET cli:secret
+    unset REDISCLI_AUTH
+    expect_like 'NOAUTH*' cli "${tls[@]}" GET cli:secret
+}
+
 write() {
     [[ $(cli CL QUORUM SET "$1" "$1" 2>&1) == OK ]]
 }
@@ -84,5 +96,6 @@ case $MODE in
     basics)
         for name in connect 'set, get' binary delete expiry batch pipeline level refusal; do scenario "$name"; done
         ;;
+    secured) scenario 'password, TLS' ;;
     kill) scenario 'node killed' "redis-cli-$VARIANT" false ;;
 esac

@@ -1,11 +1,15 @@
 //! The crate `fred`: one node or the cluster.
 
-use crate::harness::{self, Cache, addresses, refused, tell};
+use crate::harness::{self, Cache, Secrets, addresses, refused, tell};
 use anyhow::{Result, bail, ensure};
 use fred::{
     prelude::*,
-    types::{ClusterHash, CustomCommand},
+    types::{
+        ClusterHash, CustomCommand,
+        config::{TlsConfig, TlsConnector},
+    },
 };
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use std::time::{Duration, Instant};
 
 const VERSION: &str = "10.1.0";
@@ -14,14 +18,16 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 struct Fred(Client);
 
-async fn open(variant: &str) -> Result<Client> {
+async fn open(variant: &str, secrets: &Secrets) -> Result<Client> {
     let nodes: Vec<Server> = addresses().into_iter().map(|(host, port)| Server::new(host, port)).collect();
     let server = match variant {
         "single" => ServerConfig::Centralized { server: nodes[0].clone() },
         "cluster" => ServerConfig::Clustered { hosts: nodes, policy: Default::default() },
         _ => bail!("fred has no variant {variant}"),
     };
-    let config = Config { server, version: fred::types::RespVersion::RESP3, ..Config::default() };
+    let mut config = Config { server, version: fred::types::RespVersion::RESP3, ..Config::default() };
+    config.password.clone_from(&secrets.password);
+    config.tls = secrets.ca.as_deref().map(connector).transpose()?;
     let client = Builder::from_config(config)
         .with_performance_config(|performance| performance.default_command_timeout = TIMEOUT)
         .with_connection_config(|connection| connection.connection_timeout = TIMEOUT)
@@ -29,6 +35,13 @@ async fn open(variant: &str) -> Result<Client> {
         .build()?;
     client.init().await?;
     Ok(client)
+}
+
+fn connector(ca: &[u8]) -> Result<TlsConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca)?)?;
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    Ok(TlsConnector::from(config).into())
 }
 
 /// A command that fred does not know, sent by the key it is about.
@@ -40,7 +53,11 @@ async fn send<T: FromValue>(client: &Client, words: &[&str]) -> Result<T, Error>
 
 pub async fn run(variant: &str, mode: &str) -> Result<()> {
     harness::announce(&format!("fred {VERSION} {variant}"));
-    let client = open(variant).await?;
+    if mode == "secured" {
+        tell("password, TLS", password_tls(variant).await);
+        return Ok(());
+    }
+    let client = open(variant, &Secrets::default()).await?;
     if mode == "kill" {
         let name = format!("fred-{variant}");
         tell("node killed", harness::node_killed(&name, variant == "cluster", &mut Fred(client)).await);
@@ -155,6 +172,18 @@ async fn level(c: &Client, variant: &str) -> Result<&'static str> {
 async fn refusal(c: &Client, variant: &str) -> Result<&'static str> {
     refused(c.incr::<Value, _>(format!("fred:{variant}:n")).await, "read-modify-write")?;
     ping(c).await
+}
+
+async fn password_tls(variant: &str) -> Result<&'static str> {
+    let client = open(variant, &Secrets::right()?).await?;
+    let () = client.set("fred:secret", "secret", None, None, false).await?;
+    ensure!(client.get::<String, _>("fred:secret").await? == "secret", "another value came back");
+    for secrets in Secrets::wrong()? {
+        // It goes on trying to connect.
+        let stranger = tokio::time::timeout(TIMEOUT, open(variant, &secrets)).await;
+        ensure!(!matches!(stranger, Ok(Ok(_))), "a stranger was let in");
+    }
+    Ok("")
 }
 
 impl Cache for Fred {

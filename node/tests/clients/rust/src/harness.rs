@@ -22,11 +22,36 @@ pub trait Cache {
 
 /// Where the nodes listen, the one that will be killed first.
 pub fn addresses() -> Vec<(String, u16)> {
-    let all = env::var("SHOAL_RESP").expect("SHOAL_RESP names the nodes");
+    let all = env::var("TRY_RESP").expect("TRY_RESP names the nodes");
     all.split(',')
         .filter_map(|one| one.rsplit_once(':'))
         .map(|(host, port)| (host.into(), port.parse().unwrap()))
         .collect()
+}
+
+/// What a cluster that asks for a password and speaks nothing but TLS wants of its clients.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    pub password: Option<String>,
+    /// A CA in PEM.
+    pub ca: Option<Vec<u8>>,
+}
+
+impl Secrets {
+    /// Those that let a client in.
+    pub fn right() -> Result<Self> {
+        Ok(Self {
+            password: Some(env::var("TRY_PASSWORD")?),
+            ca: Some(fs::read(env::var("TRY_TLS_CA")?)?),
+        })
+    }
+
+    /// Those that do not, though each lacks one thing only.
+    pub fn wrong() -> Result<[Self; 3]> {
+        let right = Self::right()?;
+        let other = Self { password: Some("not the password".into()), ..right.clone() };
+        Ok([other, Self { password: None, ..right.clone() }, Self { ca: None, ..right }])
+    }
 }
 
 /// Tells which client this is.
@@ -99,7 +124,7 @@ pub async fn node_killed(name: &str, several: bool, cache: &mut impl Cache) -> R
 }
 
 fn mark(name: &str) -> PathBuf {
-    PathBuf::from(env::var("SHOAL_MARKS").expect("SHOAL_MARKS names a directory")).join(name)
+    PathBuf::from(env::var("TRY_MARKS").expect("TRY_MARKS names a directory")).join(name)
 }
 
 /// When the script has left a mark, if it has.

@@ -1,11 +1,11 @@
 //! The crate `redis`: blocking or asynchronous, one node or the cluster.
 
-use crate::harness::{self, Cache, addresses, refused, tell};
+use crate::harness::{self, Cache, Secrets, addresses, refused, tell};
 use anyhow::{Result, bail, ensure};
 use redis::{
     Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisResult,
-    Value,
-    aio::ConnectionManager,
+    TlsCertificates, Value,
+    aio::{ConnectionManager, ConnectionManagerConfig},
     cluster::{ClusterClient, ClusterConnection},
     cluster_async, cmd,
 };
@@ -24,25 +24,38 @@ enum Connection {
 }
 
 impl Connection {
-    async fn open(variant: &str) -> Result<Self> {
+    async fn open(variant: &str, secrets: &Secrets) -> Result<Self> {
+        let certificates = || TlsCertificates { client_tls: None, root_cert: secrets.ca.clone() };
         let nodes: Vec<_> = addresses()
             .into_iter()
             .map(|(host, port)| {
-                let info = ConnectionAddr::Tcp(host, port).into_connection_info()?;
-                let protocol = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-                RedisResult::Ok(info.set_redis_settings(protocol))
+                let address = match secrets.ca {
+                    Some(_) => ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None },
+                    None => ConnectionAddr::Tcp(host, port),
+                };
+                let info = address.into_connection_info()?;
+                let mut settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+                if let Some(password) = &secrets.password {
+                    settings = settings.set_password(password);
+                }
+                RedisResult::Ok(info.set_redis_settings(settings))
             })
             .collect::<Result<_, _>>()?;
-        let single = Client::open(nodes[0].clone())?;
+        let single = match secrets.ca {
+            Some(_) => Client::build_with_tls(nodes[0].clone(), certificates())?,
+            None => Client::open(nodes[0].clone())?,
+        };
         let cluster = || {
-            ClusterClient::builder(nodes.clone())
-                .connection_timeout(TIMEOUT)
-                .response_timeout(TIMEOUT)
-                .build()
+            let mut builder =
+                ClusterClient::builder(nodes.clone()).connection_timeout(TIMEOUT).response_timeout(TIMEOUT);
+            if secrets.ca.is_some() {
+                builder = builder.certs(certificates());
+            }
+            builder.build()
         };
         Ok(match variant {
             "sync" => Self::Blocking(single, None),
-            "async" => Self::Asynchronous(single.get_connection_manager().await?),
+            "async" => Self::Asynchronous(single.get_connection_manager_with_config(manager()).await?),
             "cluster" => Self::Cluster(cluster()?.get_connection()?),
             "cluster-async" => Self::ClusterAsync(cluster()?.get_async_connection().await?),
             _ => bail!("redis has no variant {variant}"),
@@ -73,6 +86,10 @@ impl Connection {
     }
 }
 
+fn manager() -> ConnectionManagerConfig {
+    ConnectionManagerConfig::new().set_number_of_retries(3).set_connection_timeout(Some(TIMEOUT))
+}
+
 fn opened<'a>(
     client: &Client,
     connection: &'a mut Option<redis::Connection>,
@@ -87,7 +104,11 @@ fn opened<'a>(
 
 pub async fn run(variant: &str, mode: &str) -> Result<()> {
     harness::announce(&format!("redis (Rust) {VERSION} {variant}"));
-    let mut connection = Connection::open(variant).await?;
+    if mode == "secured" {
+        tell("password, TLS", password_tls(variant).await);
+        return Ok(());
+    }
+    let mut connection = Connection::open(variant, &Secrets::default()).await?;
     if mode == "kill" {
         let name = format!("redis-{variant}");
         tell(
@@ -209,6 +230,19 @@ async fn level(c: &mut Connection, variant: &str) -> Result<&'static str> {
 async fn refusal(c: &mut Connection, variant: &str) -> Result<&'static str> {
     refused(c.call::<Value>(&Cmd::incr(format!("rs:{variant}:n"), 1)).await, "read-modify-write")?;
     ping(c).await
+}
+
+async fn password_tls(variant: &str) -> Result<&'static str> {
+    let mut connection = Connection::open(variant, &Secrets::right()?).await?;
+    let () = connection.call(&Cmd::set("rs:secret", "secret")).await?;
+    ensure!(connection.call::<String>(&Cmd::get("rs:secret")).await? == "secret", "another value came back");
+    for secrets in Secrets::wrong()? {
+        if let Ok(mut stranger) = Connection::open(variant, &secrets).await {
+            let answer = stranger.call::<Value>(&Cmd::get("rs:secret")).await;
+            ensure!(answer.is_err(), "a stranger was told {answer:?}");
+        }
+    }
+    Ok("")
 }
 
 impl Cache for Connection {
