@@ -111,7 +111,7 @@ secure_nodes() {
     end "${started[@]}"
     rm -rf "$WORK"/state-*
     certify
-    export TRY_PASSWORD='a password of some length' TRY_TLS_CA=$WORK/ca.pem
+    export TRY_PASSWORD=not-to-be-guessed-easily TRY_TLS_CA=$WORK/ca.pem
     echo "$TRY_PASSWORD" >"$WORK/password"
     chmod 600 "$WORK/password"
     SCHEME=https CURL_CA_BUNDLE=$TRY_TLS_CA start_nodes --password-file "$WORK/password" \

@@ -15,7 +15,13 @@ async function connect(variant, password, tls = {}) {
   const [node, ...others] = addresses('RESP').map(({ host, port }) => ({ socket: { host, port, ...socket } }));
   const client =
     variant === 'cluster'
-      ? redis.createCluster({ rootNodes: [node, ...others], defaults: { socket, password }, ...settings })
+      ? redis.createCluster({
+          rootNodes: [node, ...others],
+          defaults: { socket, password },
+          // Otherwise it asks for the new owners of slots only after five seconds.
+          topologyRefreshOnReconnectionAttemptStrategy: 500,
+          ...settings,
+        })
       : redis.createClient({ ...node, ...settings });
   client.on('error', () => {}); // Commands tell of errors themselves.
   await client.connect();
