@@ -15,5 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         .file_descriptor_set_path(descriptor_path)
         .skip_protoc_run()
         .compile_protos(&PROTOS, &["proto"])?;
+    // What real builds include, once more with a codec of our own, which madsim's generator cannot be told.
+    tonic_prost_build::configure()
+        .bytes(".")
+        .codec_path("crate::codec::BoundedCodec")
+        .compile_fds(descriptors)?;
     Ok(())
 }

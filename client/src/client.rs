@@ -205,6 +205,13 @@ impl Client {
         self.shared.counters.read(epoch, phase)
     }
 
+    /// An answer that is not about a key named this tag.
+    pub(crate) fn hear_tag(&self, tag: Tag) {
+        if let Way::Owners { cluster, .. } = &self.shared.way {
+            cluster.heard.tag(tag);
+        }
+    }
+
     /// A connection to a node for calls that are not about a key.
     pub(crate) async fn channel(&self) -> Result<Channel, ClientError> {
         let ask = || {

@@ -230,9 +230,12 @@ impl<'a> Course<'a> {
             }
             // Another node would have said the same of this call.
             Ok(_)
-            | Err(ClientError::Invalid(_) | ClientError::TagAhead(_) | ClientError::PermissionDenied(_)) => {
-                attempt.node.on_success()
-            }
+            | Err(
+                ClientError::Invalid(_)
+                | ClientError::TagAhead(_)
+                | ClientError::TagFlushed(_)
+                | ClientError::PermissionDenied(_),
+            ) => attempt.node.on_success(),
             // A node that reaches no other is as good as gone to those who need several.
             Err(_) => attempt.node.on_failure(),
         }

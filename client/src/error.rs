@@ -1,6 +1,8 @@
+use shoal_proto::ERROR_DOMAIN;
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
 use std::fmt;
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 /// Why an address was of no use.
 #[derive(Debug)]
@@ -76,6 +78,9 @@ pub enum ClientError {
     /// The write's tag is further ahead of the node's clock than is allowed; nothing was done.
     #[error("{0}")]
     TagAhead(String),
+    /// The cluster was flushed past the write's tag; nothing was done.
+    #[error("{0}")]
+    TagFlushed(String),
     /// The call can never succeed as it is; nothing was done.
     #[error("{0}")]
     Invalid(String),
@@ -105,6 +110,7 @@ impl ClientError {
             | Self::Overloaded(_)
             | Self::NotReady(_)
             | Self::TagAhead(_)
+            | Self::TagFlushed(_)
             | Self::Invalid(_) => false,
         }
     }
@@ -121,24 +127,33 @@ impl ClientError {
         Self::Connect { attempts: tried }
     }
 
-    /// What a failed unary read means.
+    /// What a failed unary read means: what its details say, if a node has written them.
     pub(crate) fn from_status(status: &tonic::Status) -> Self {
         let message = status.message().to_owned();
+        let info = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN);
+        if let Some(kind) = info.and_then(|info| Kind::from_str_name(&info.reason)) {
+            return Failure { kind: kind.into(), message, maybe: false }.into();
+        }
         match status.code() {
             Code::Unimplemented => Self::Protocol(message),
             Code::ResourceExhausted => Self::Overloaded(message),
             Code::Unauthenticated => Self::Unauthenticated(message),
             Code::PermissionDenied => Self::PermissionDenied(message),
-            _ => Self::Unavailable { message, maybe: false },
+            _ => Self::Unavailable { message, maybe: is_maybe(status) },
         }
     }
+}
+
+/// Whether the node says that what failed may still take effect.
+fn is_maybe(status: &tonic::Status) -> bool {
+    status.metadata().get("shoal-maybe").is_some_and(|maybe| maybe == "true")
 }
 
 impl From<Failure> for ClientError {
     fn from(failure: Failure) -> Self {
         let Failure { message, maybe, .. } = failure;
         match Kind::try_from(failure.kind) {
-            Ok(Kind::Invalid) => Self::Invalid(message),
+            Ok(Kind::Invalid | Kind::TooLarge) => Self::Invalid(message),
             Ok(Kind::Unavailable) => Self::Unavailable { message, maybe },
             Ok(Kind::Timeout) => Self::Timeout { message, maybe },
             Ok(Kind::Overloaded) => Self::Overloaded(message),
@@ -146,6 +161,7 @@ impl From<Failure> for ClientError {
             Ok(Kind::TagAhead) => Self::TagAhead(message),
             Ok(Kind::Unauthenticated) => Self::Unauthenticated(message),
             Ok(Kind::PermissionDenied) => Self::PermissionDenied(message),
+            Ok(Kind::TagFlushed) => Self::TagFlushed(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
             }
@@ -175,6 +191,19 @@ mod tests {
         let denied = ClientError::PermissionDenied("why".into());
         assert_eq!(failure(Kind::PermissionDenied.into(), false), denied);
         assert_eq!(failure(99, false), ClientError::Protocol("failure of kind 99: why".into()));
+    }
+
+    #[test]
+    fn a_status_means_what_its_details_say_if_they_are_a_nodes() {
+        let status = |domain: &str, reason: &str| {
+            let details = tonic_types::ErrorDetails::with_error_info(reason, domain, []);
+            ClientError::from_status(&tonic::Status::with_error_details(Code::Unavailable, "why", details))
+        };
+        assert_eq!(status("shoal", "NOT_READY"), ClientError::NotReady("why".into()));
+        assert_eq!(status("shoal", "TOO_LARGE"), ClientError::Invalid("why".into()));
+        let unknown = ClientError::Unavailable { message: "why".into(), maybe: false };
+        assert_eq!(status("shoal", "LATER_VERSION"), unknown);
+        assert_eq!(status("proxy", "NOT_READY"), unknown);
     }
 
     #[test]

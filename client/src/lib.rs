@@ -58,6 +58,7 @@ mod error;
 mod explain;
 mod follow;
 mod heard;
+mod keyspace;
 mod link;
 mod load;
 mod mutant;
@@ -76,6 +77,7 @@ pub use client::Client;
 pub use config::{CallOptions, ClientConfig, Routing};
 pub use error::ClientError;
 pub use explain::{Explanation, Held, OwnerCopy};
+pub use keyspace::{Flushed, Scanned};
 pub use load::{LoadError, Loaded, Source};
 pub use outcome::Outcome;
 pub use shoal_proto::types::{

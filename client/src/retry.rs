@@ -44,8 +44,14 @@ pub(crate) fn decide(kind: Kind, error: &ClientError, maybe: bool) -> Verdict {
     match (error, kind) {
         // No node would do it.
         (ClientError::Invalid(_) | ClientError::PermissionDenied(_), _) => Verdict::Fail,
-        (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Client)) if !maybe => Verdict::RetryUntagged,
+        (ClientError::TagAhead(_) | ClientError::TagFlushed(_), Kind::Tagged(TagOrigin::Client))
+            if !maybe =>
+        {
+            Verdict::RetryUntagged
+        }
         (ClientError::TagAhead(_), Kind::Tagged(TagOrigin::Caller)) => Verdict::Fail,
+        // No node takes the tag any more.
+        (ClientError::TagFlushed(_), _) => Verdict::Fail,
         _ if is_safe => Verdict::Retry,
         _ => Verdict::Fail,
     }
@@ -126,6 +132,14 @@ mod tests {
         let error = ClientError::TagAhead(String::new());
         assert_eq!(decide(MINE, &error, false), Verdict::RetryUntagged);
         assert_eq!(decide(MINE, &error, true), Verdict::Retry);
+        assert_eq!(decide(CALLERS, &error, false), Verdict::Fail);
+    }
+
+    #[test]
+    fn a_tag_that_was_flushed_is_never_sent_again() {
+        let error = ClientError::TagFlushed(String::new());
+        assert_eq!(decide(MINE, &error, false), Verdict::RetryUntagged);
+        assert_eq!(decide(MINE, &error, true), Verdict::Fail);
         assert_eq!(decide(CALLERS, &error, false), Verdict::Fail);
     }
 

@@ -141,6 +141,7 @@ fn report(report: admin::Report) -> Result<NodeReport, ClientError> {
     Ok(NodeReport {
         stats: NodeStats {
             entries: report.entries,
+            expiring: report.expiring,
             markers: report.markers,
             bytes: report.bytes,
             max_bytes: report.max_bytes,

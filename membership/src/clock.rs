@@ -25,6 +25,12 @@ impl HybridClock {
         *ticks = tag.ticks().max(*ticks);
     }
 
+    /// The largest tick made or seen.
+    #[must_use]
+    pub fn ticks(&self) -> u64 {
+        *self.ticks.lock()
+    }
+
     /// The clock's reading in milliseconds: wall time, or what it has seen if that is ahead.
     #[must_use]
     pub fn read(&self, now: UnixMillis) -> UnixMillis {

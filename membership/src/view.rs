@@ -3,7 +3,7 @@
 use crate::node_info::NodeInfo;
 use crate::ring;
 use parking_lot::Mutex;
-use shoal_proto::types::{Generations, NodeId, RingRecord, Stamp, Vnode, WriterId};
+use shoal_proto::types::{Generations, NodeId, RingRecord, Stamp, Tag, Vnode, WriterId};
 use std::{collections::BTreeMap, collections::BTreeSet, sync::Arc};
 use tokio::sync::watch;
 
@@ -98,6 +98,12 @@ impl ClusterView {
     #[must_use]
     pub fn generations(&self, vnode: Vnode) -> Generations {
         self.owners(vnode).iter().map(|owner| self.member(*owner).generation).collect()
+    }
+
+    /// Whether a version of this tag is gone because the cluster was flushed since.
+    #[must_use]
+    pub fn flushes(&self, tag: Tag) -> bool {
+        self.record.as_ref().is_some_and(|record| record.settings().flushes(tag))
     }
 
     /// The vnodes this node owns, in order.

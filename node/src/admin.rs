@@ -1,7 +1,7 @@
 //! What a node tells of itself and its cluster, read-only: for `INFO`, `CLUSTER`, `status`, clients that route by
 //! themselves, and the health endpoints.
 
-pub use shoal_proto::types::{HotKey, NodeReport, NodeStats};
+pub use shoal_proto::types::{HotKey, NodeReport, NodeStats, PeerLink};
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use shoal_proto::types::NodeId;
@@ -107,6 +107,8 @@ pub struct ClusterStatus {
 pub trait ClusterInfo: Send + Sync + 'static {
     /// This node.
     fn me(&self) -> NodeAddress;
+    /// 40 hex digits that stand for a node's name where Redis clients expect such.
+    fn redis_id(&self, node: &NodeId) -> String;
     /// The hash slot of a key.
     fn key_slot(&self, key: &[u8]) -> u16;
     /// Slot ranges with their owners; empty before there is a ring.
@@ -118,6 +120,8 @@ pub trait ClusterInfo: Send + Sync + 'static {
     /// What every node that answers in time says of itself, this one included. However many ask, the other nodes are
     /// asked once for all within a second.
     fn survey(&self) -> BoxFuture<'_, BTreeMap<NodeId, NodeReport>>;
+    /// The streams to and from other nodes that stand.
+    fn links(&self) -> Vec<PeerLink>;
     /// Who owns which keys: as it is now, and again whenever it changes.
     fn topologies(&self) -> BoxStream<'static, Topology>;
     /// The node has its record and every vnode it owns is rebuilt.

@@ -16,10 +16,10 @@ use crate::{
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
-        LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
+        InboundLinks, LocalReplica, Peers, PeersConfig, ReplicaService, Replicas, Reporter, VnodeStates,
         handshake::Identity,
     },
-    ring::{LearnError, RingAgent, RingLedger, RingSettings},
+    ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
     store::{Store, StoreConfig},
 };
 use futures::future::join_all;
@@ -34,7 +34,7 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// How long requests in progress have to be answered when the node stops.
@@ -129,10 +129,12 @@ impl Node {
         };
 
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
+        let clock = Arc::<HybridClock>::default();
         let ledger = Arc::new(RingLedger::new(
             state,
             env.state.clone(),
             cluster.clone(),
+            clock.clone(),
             config.seeds.clone(),
             config.vnodes,
         )?);
@@ -148,9 +150,10 @@ impl Node {
             cluster: cluster.clone(),
             store: store.clone(),
             vnodes: Arc::new(VnodeStates::new(config.vnodes)),
-            clock: Arc::new(HybridClock::default()),
+            clock,
             wall: env.wall.clone(),
             ring: ledger.clone(),
+            swept: watch::Sender::new(0),
             reporter: OnceLock::new(),
             hints: hints.clone(),
         });
@@ -161,9 +164,11 @@ impl Node {
             shutdown.clone(),
         ));
         let replicas = Replicas { local: local.clone(), peers: peers.clone() };
+        let editor = RingEditor::new(ledger.clone(), cluster.clone(), peers.clone(), env.rng("ring edits"));
         let coordinator = Arc::new(Coordinator::new(
             cluster.clone(),
             replicas.clone(),
+            Arc::new(editor),
             hints.clone(),
             metrics.clone(),
             CoordinatorConfig {
@@ -173,6 +178,7 @@ impl Node {
                 read_patience: config.read_patience,
             },
         ));
+        let inbound = Arc::<InboundLinks>::default();
         let resp_counters = Arc::new(RespCounters::default());
         let http_connections = Arc::<Connections>::default();
 
@@ -183,6 +189,7 @@ impl Node {
             cluster: cluster.clone(),
             local: local.clone(),
             peers: peers.clone(),
+            inbound: inbound.clone(),
             hints: hints.clone(),
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
@@ -202,9 +209,11 @@ impl Node {
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica = ReplicaService::new(identity, local.clone(), env.rng("handshakes"), closing.clone());
+        let replica =
+            ReplicaService::new(identity, local.clone(), inbound, env.rng("handshakes"), closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());

@@ -66,6 +66,9 @@ pub mod auth;
 pub mod config;
 pub mod coordinator;
 pub mod frontend;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hot_keys;
 mod info;
 pub mod limits;
@@ -76,7 +79,7 @@ pub mod rebuild;
 pub mod replica;
 pub mod ring;
 pub mod store;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod test_support;
 
 pub use assembly::{Node, NodeError, RunningNode};

@@ -87,6 +87,10 @@ pub const HTTP_BODY_PATIENCE: Duration = Duration::from_secs(60);
 pub const HTTP_STALL: Duration = Duration::from_secs(60);
 /// Bytes of a JSON body: every byte of the largest value may be escaped as six.
 pub const HTTP_JSON_BYTES: usize = 6 * shoal_proto::types::MAX_VALUE_BYTES + 1024;
+/// Bytes of a JSON body that lists keys.
+pub const HTTP_KEYS_JSON_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of a JSON body that has neither keys nor values.
+pub const HTTP_SMALL_JSON_BYTES: usize = 1024;
 /// Bytes of bodies, of requests and of answers in JSON, held for all HTTP connections together.
 pub const HTTP_BUFFER_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a hot key that the answer about the whole cluster shows.
@@ -108,6 +112,32 @@ pub const HINT_MEMORY_DIVISOR: u64 = 10;
 pub const HINTS_IN_FLIGHT: usize = 8;
 /// How long a hint is worth keeping.
 pub const HINT_WINDOW: Duration = Duration::from_secs(600);
+
+/// Bytes, and entries, of one page that is looked through for what was flushed, before a pause.
+pub const FLUSH_PAGE_BYTES: usize = 256 * 1024;
+/// Entries that are looked through for what was flushed before a pause.
+pub const FLUSH_PAGE_ENTRIES: usize = 2_048;
+/// How long a flush may take unless it says otherwise: every member writes to its disk three times.
+pub const FLUSH_PATIENCE: Duration = Duration::from_secs(5);
+/// Flushes that one node coordinates at once.
+pub const FLUSHES: usize = 16;
+
+/// Keys in one page of a scan, whatever was asked for.
+pub const SCAN_KEYS: u32 = 1_000;
+/// Bytes of keys after which a page of a scan ends.
+pub const SCAN_PAGE_BYTES: usize = 256 * 1024;
+/// Entries that are looked at for one page of a scan.
+pub const SCAN_PAGE_ENTRIES: usize = 4_096;
+/// To look at a vnode costs as much as to look at so many entries, however few it has.
+pub const SCAN_VNODE_ENTRIES: usize = 32;
+/// Bytes of entries that are looked at in one step.
+pub const SCAN_STEP_BYTES: usize = 16 * 1024;
+/// Bytes of a pattern that keys are held against.
+pub const SCAN_PATTERN_BYTES: usize = 1_024;
+/// Neighbouring vnodes that one page of a scan is about.
+pub const SCAN_VNODES: usize = 128;
+/// Pages that one call of a scan asks for until it has as many keys as it wants.
+pub const SCAN_PAGES: usize = 8;
 
 /// Bytes in one page of a rebuild.
 pub const REBUILD_PAGE_BYTES: u32 = 1024 * 1024;
@@ -140,6 +170,10 @@ const _: () = assert!(PIPELINE_BATCH_BYTES + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
 const _: () =
     assert!(BATCH_KEYS * 128 + BATCH_VALUE_BYTES < MAX_MESSAGE_BYTES, "an outcome takes less than 128 bytes");
 const _: () = assert!(REBUILD_PAGE_BYTES as usize + KEY_AND_VALUE < MAX_MESSAGE_BYTES);
+const _: () = assert!(
+    SCAN_PAGE_BYTES + SCAN_STEP_BYTES + shoal_proto::types::MAX_KEY_BYTES < MAX_MESSAGE_BYTES / 4,
+    "clients decode 4 MiB"
+);
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
 const _: () = assert!(UNPROVEN_ARGUMENTS * (UNPROVEN_ARGUMENT_BYTES + 32) < UNPROVEN_INPUT_BYTES);

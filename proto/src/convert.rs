@@ -1,11 +1,11 @@
 //! The only mapping between the wire and the domain types. Encoding cannot fail; decoding names what was wrong.
 
 use crate::types::{
-    Ballot, Cause, Consistency, HotKey, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord, Key,
-    KeyTooLong, Member, NodeId, NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer,
-    RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote,
-    Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, ValueTooLong, Version, Vnode, WriteAnswer,
-    WriterId,
+    Ballot, Cause, ClockReading, Consistency, HotKey, Inspection, InvalidEntry, InvalidNodeId, InvalidRecord,
+    Key, KeyListing, KeyTooLong, KeysPage, Member, NodeId, NodeReport, NodeState, NodeStats, OwnerTable,
+    Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal, ReplicaAnswer,
+    ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value, ValueTooLong,
+    Version, Vnode, WriteAnswer, WriterId,
 };
 use crate::wire::{kv::v1 as kv, replica::v1 as replica, ring::v1 as ring};
 
@@ -346,6 +346,14 @@ impl From<ReplicaOp> for replica::request::Op {
             ReplicaOp::RingFetch => Self::RingFetch(replica::RingFetch {}),
             ReplicaOp::Report => Self::Report(replica::Report {}),
             ReplicaOp::Inspect { key } => Self::Inspect(replica::Inspect { key: key.into_bytes() }),
+            ReplicaOp::ReadClock => Self::ReadClock(replica::ReadClock {}),
+            ReplicaOp::ListKeys(listing) => Self::ListKeys(replica::ListKeys {
+                vnodes: vnodes_to_wire(listing.vnodes),
+                slot: listing.slot.map(Into::into),
+                after: listing.after.map(Into::into),
+                limit: listing.limit,
+                source_generation: listing.source_generation,
+            }),
         }
     }
 }
@@ -398,6 +406,14 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
             Op::RingFetch(replica::RingFetch {}) => Self::RingFetch,
             Op::Report(replica::Report {}) => Self::Report,
             Op::Inspect(inspect) => Self::Inspect { key: Key::new(inspect.key)? },
+            Op::ReadClock(replica::ReadClock {}) => Self::ReadClock,
+            Op::ListKeys(listing) => Self::ListKeys(KeyListing {
+                vnodes: vnodes(listing.vnodes)?,
+                slot: listing.slot.map(|slot| narrow("slot", slot)).transpose()?,
+                after: listing.after.map(TryInto::try_into).transpose()?,
+                limit: listing.limit,
+                source_generation: listing.source_generation,
+            }),
         })
     }
 }
@@ -459,6 +475,13 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
             }
             ReplicaAnswer::Report(report) => Self::Report((*report).into()),
             ReplicaAnswer::Inspection(inspection) => Self::Inspection(inspection.into()),
+            ReplicaAnswer::Clock(ClockReading { ticks, ready }) => {
+                Self::Clock(replica::ClockReading { ticks, ready })
+            }
+            ReplicaAnswer::Keys(page) => Self::Keys(replica::KeysPage {
+                keys: page.keys.into_iter().map(Key::into_bytes).collect(),
+                next: page.next.map(Into::into),
+            }),
             ReplicaAnswer::Refused(refusal) => Self::Refusal(refusal.into()),
         }
     }
@@ -505,6 +528,13 @@ impl TryFrom<replica::reply::Answer> for ReplicaAnswer {
             Answer::RingState(state) => Self::RingState(boxed_record(state.record)?),
             Answer::Report(report) => Self::Report(Box::new(report.try_into()?)),
             Answer::Inspection(inspection) => Self::Inspection(inspection.try_into()?),
+            Answer::Clock(replica::ClockReading { ticks, ready }) => {
+                Self::Clock(ClockReading { ticks, ready })
+            }
+            Answer::Keys(page) => Self::Keys(KeysPage {
+                keys: page.keys.into_iter().map(Key::new).collect::<Result<_, _>>()?,
+                next: page.next.map(TryInto::try_into).transpose()?,
+            }),
             Answer::Refusal(refusal) => Self::Refused(refusal.try_into()?),
         })
     }
@@ -516,6 +546,7 @@ impl From<NodeReport> for replica::NodeReport {
         let hot_keys = report.hot_keys.into_iter();
         Self {
             entries: stats.entries,
+            expiring: stats.expiring,
             markers: stats.markers,
             bytes: stats.bytes,
             max_bytes: stats.max_bytes,
@@ -550,6 +581,7 @@ impl TryFrom<replica::NodeReport> for NodeReport {
         Ok(Self {
             stats: NodeStats {
                 entries: report.entries,
+                expiring: report.expiring,
                 markers: report.markers,
                 bytes: report.bytes,
                 max_bytes: report.max_bytes,

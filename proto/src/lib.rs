@@ -29,8 +29,15 @@
 //! # Ok::<(), shoal_proto::types::ValueTooLong>(())
 //! ```
 
+// The simulator encodes nothing.
+#[cfg(not(madsim))]
+pub mod codec;
 pub mod convert;
 pub mod types;
+
+/// Who the reasons in the details of gRPC errors belong to. They are the names of
+/// [`failure::Kind`](wire::kv::v1::failure::Kind); the detail `maybe` is `true` when a write may still take effect.
+pub const ERROR_DOMAIN: &str = "shoal";
 
 /// Generated messages, clients and servers, one module per `.proto` package.
 #[allow(missing_docs, clippy::all, clippy::allow_attributes, unreachable_pub)]

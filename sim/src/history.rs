@@ -34,6 +34,8 @@ pub enum Action {
     },
     /// To delete a key.
     Delete,
+    /// To drop all keys.
+    Flush,
 }
 
 /// What it was told.
@@ -96,7 +98,7 @@ pub struct Operation {
     pub sequence: u32,
     /// The node it called; `None` when the client chose by itself, perhaps several.
     pub via: Option<usize>,
-    /// On which key.
+    /// On which key; any where all are meant.
     pub key: KeyId,
     /// For what.
     pub action: Action,
@@ -121,6 +123,12 @@ impl Operation {
     #[must_use]
     pub fn is_mutation(&self) -> bool {
         self.action != Action::Read
+    }
+
+    /// It leaves no value behind.
+    #[must_use]
+    pub fn is_deletion(&self) -> bool {
+        matches!(self.action, Action::Delete | Action::Flush)
     }
 
     /// It changes its key and was not told that it certainly did not.
@@ -155,7 +163,7 @@ impl Operation {
     #[must_use]
     pub fn acknowledged(&self) -> Option<Rank> {
         let Answer::Acknowledged { tag, .. } = self.answer else { return None };
-        Some(Rank { tag, dead: self.action == Action::Delete })
+        Some(Rank { tag, dead: self.is_deletion() })
     }
 
     /// The tag it was given, if it was told.
@@ -179,6 +187,7 @@ impl fmt::Display for Operation {
             Action::Write { ttl: None } => write!(f, "write {key}")?,
             Action::Write { ttl: Some(ttl) } => write!(f, "write {key} ttl {} ms", ttl.as_millis())?,
             Action::Delete => write!(f, "delete {key}")?,
+            Action::Flush => write!(f, "flush")?,
         }
         match &self.answer {
             Answer::Hit { content: Content::Of(write), tag, expires_at, reached } => {
@@ -239,9 +248,11 @@ impl History {
         operation.reached().is_some_and(|level| level.is_quorum(self.replicas))
     }
 
-    /// The calls on one key, in the order in which they returned.
+    /// The calls on one key and those on all, in the order in which they returned.
     pub fn on(&self, key: KeyId) -> impl Iterator<Item = &Operation> {
-        self.operations.iter().filter(move |operation| operation.key == key)
+        let concerns =
+            move |operation: &&Operation| operation.key == key || operation.action == Action::Flush;
+        self.operations.iter().filter(concerns)
     }
 
     /// Every key that was called for, once.
@@ -262,7 +273,7 @@ impl History {
             |operation| {
                 let large_enough = operation.own_tag().is_none_or(|tag| tag >= at_least);
                 let dead = match (operation.action, &operation.answer) {
-                    (Action::Delete, _) => true,
+                    (Action::Delete | Action::Flush, _) => true,
                     (_, Answer::Acknowledged { expires_at, .. }) => {
                         expires_at.is_some_and(|at| at <= fastest)
                     }
@@ -277,6 +288,14 @@ impl History {
                 large_enough && dead
             },
         )
+    }
+
+    /// Whether a version with this tag may have been flushed by `by`.
+    #[must_use]
+    pub fn may_be_flushed(&self, tag: Tag, by: SimTime) -> bool {
+        let is_flush = |operation: &&Operation| operation.action == Action::Flush && operation.start <= by;
+        let flushes = self.operations.iter().filter(is_flush).filter(|flush| flush.may_have_happened());
+        flushes.map(Operation::own_tag).any(|flush| flush.is_none_or(|flush| flush >= tag))
     }
 
     /// The calls on `key` that led up to `at`, one a line, oldest first.

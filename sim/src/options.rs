@@ -65,6 +65,8 @@ pub struct Mix {
     pub with_ttl: u32,
     /// Writes of values too large for the ordinary stream, of the writes.
     pub large: u32,
+    /// Flushes of everything, per thousand calls.
+    pub flushes: u32,
     /// Calls at ONE.
     pub at_one: u32,
     /// Calls at ALL; the rest is at QUORUM.
@@ -154,6 +156,7 @@ impl Options {
                 writes: rng.random_range(25..=55),
                 with_ttl: if rng.random_ratio(2, 3) { rng.random_range(10..=60) } else { 0 },
                 large: if rng.random_ratio(1, 4) { rng.random_range(1..=5) } else { 0 },
+                flushes: draw_flushes(seed),
                 at_one: rng.random_range(0..=30),
                 at_all: rng.random_range(0..=10),
             },
@@ -196,6 +199,12 @@ impl Options {
     pub fn stream(&self, purpose: &str) -> StdRng {
         stream(self.seed, purpose)
     }
+}
+
+/// None in half of the runs: values are to grow old in some.
+fn draw_flushes(seed: u64) -> u32 {
+    let mut rng = stream(seed, "flushes");
+    if rng.random_ratio(1, 2) { rng.random_range(2..=10) } else { 0 }
 }
 
 fn stream(seed: u64, purpose: &str) -> StdRng {

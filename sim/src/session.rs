@@ -90,6 +90,12 @@ impl Session {
                 acknowledged(self.client.set(key, value, ttl, &options).await?.outcome)?
             }
             Action::Delete => acknowledged(self.client.delete(key, &options).await?.outcome)?,
+            Action::Flush => Answer::Acknowledged {
+                tag: self.client.flush().await?.tag,
+                expires_at: None,
+                superseded_by: None,
+                reached: Consistency::All,
+            },
         })
     }
 }

@@ -104,6 +104,11 @@ pub(crate) async fn check_service(world: &World) -> Vec<Operation> {
                 client.perform(node, KeyId(key), Action::Read, Consistency::One, SMALL_BYTES).await;
             failures.extend(operation.reached().is_none().then_some(operation));
         }
+        // Last: it takes everything away.
+        for (node, action) in [(0, Action::Flush), (1, Action::Flush), (2, Action::Read)] {
+            let operation = client.perform(node, KeyId(0), action, Consistency::All, SMALL_BYTES).await;
+            failures.extend(operation.reached().is_none().then_some(operation));
+        }
         failures
     };
     machine(number).spawn(service).await.unwrap_or_default()
@@ -188,6 +193,9 @@ impl Client {
     fn draw(&mut self) -> (KeyId, Action, Consistency, usize) {
         let options = self.world.options.clone();
         let (mix, rng) = (&options.mix, &mut self.rng);
+        if mix.flushes > 0 && rng.random_ratio(mix.flushes, 1_000) {
+            return (KeyId(0), Action::Flush, Consistency::All, 0);
+        }
         let key = if rng.random_ratio(FOCUSED_PERCENT, 100) {
             let slice = self.world.journal.elapsed().as_millis() / FOCUS.as_millis();
             (xxh3_64_with_seed(&slice.to_le_bytes(), options.seed) % u64::from(options.keys)) as u16

@@ -5,7 +5,10 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use shoal_client::{CallOptions, Client, ClientConfig, ClientError, Key, Routing, Value};
 use shoal_proto::wire::admin::v1::admin_server::{Admin, AdminServer};
-use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{
+    ExplainRequest, ExplainResponse, FlushRequest, FlushResponse, ScanRequest, ScanResponse, StatusRequest,
+    StatusResponse,
+};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::{Kv, KvServer};
 use shoal_proto::wire::kv::v1::{operation::Op, operation_result::Result as Answer};
@@ -318,6 +321,14 @@ impl Admin for FakeNode {
     }
 
     async fn explain(&self, _: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn flush(&self, _: Request<FlushRequest>) -> Result<Response<FlushResponse>, Status> {
+        Err(Status::unimplemented("only pipelines"))
+    }
+
+    async fn scan(&self, _: Request<ScanRequest>) -> Result<Response<ScanResponse>, Status> {
         Err(Status::unimplemented("only pipelines"))
     }
 }

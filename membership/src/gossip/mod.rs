@@ -11,6 +11,9 @@
 mod chitchat;
 mod counters;
 mod driver;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod log_gate;
 mod runtime;
 mod schema;

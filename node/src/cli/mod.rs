@@ -4,6 +4,7 @@ mod bench;
 mod check_config;
 mod dev;
 mod explain;
+mod flush;
 mod hot_keys;
 mod key_argument;
 mod key_commands;
@@ -13,6 +14,7 @@ pub(crate) mod output;
 mod remote;
 mod ring;
 mod run;
+mod scan;
 mod serve;
 mod settings;
 mod status;
@@ -57,6 +59,10 @@ enum Command {
     Ttl(ttl::Ttl),
     /// Show what every owner of a key holds, and what will mend it if they differ
     Explain(explain::Explain),
+    /// Print the keys of a cluster, a line each; exit code 1 when there is none
+    Scan(scan::Scan),
+    /// Drop everything in a cluster
+    Flush(flush::Flush),
     /// Show the nodes of a cluster
     Status(status::Status),
     /// Show which node owns how much of the keys
@@ -91,6 +97,8 @@ impl Cli {
             Command::Del(command) => command.run().await,
             Command::Ttl(command) => command.run().await,
             Command::Explain(command) => command.run().await,
+            Command::Scan(command) => command.run().await,
+            Command::Flush(command) => command.run().await,
             Command::Status(command) => command.run().await,
             Command::Ring(command) => command.run().await,
             Command::HotKeys(command) => command.run().await,

@@ -3,8 +3,8 @@
 use super::{key_commands::Target, token};
 use serde::Serialize;
 use shoal_client::{
-    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Found, Key, Routing,
-    Tag, Topology, Touched, Value,
+    CallOptions, Client, ClientConfig, ClientError, Consistency, Deleted, Explanation, Flushed, Found, Key,
+    Routing, Scanned, Tag, Topology, Touched, Value,
 };
 use std::time::Duration;
 
@@ -96,6 +96,27 @@ impl Remote {
     /// When the node does not tell.
     pub(crate) async fn explain(&self, key: Key) -> anyhow::Result<Explanation> {
         Ok(self.client.explain(key).await?)
+    }
+
+    /// Drops everything.
+    ///
+    /// # Errors
+    /// How far that got.
+    pub(crate) async fn flush(&self) -> anyhow::Result<Flushed> {
+        Ok(self.client.flush().await?)
+    }
+
+    /// Takes a step of a walk over all keys.
+    ///
+    /// # Errors
+    /// What the cluster could not do.
+    pub(crate) async fn scan(
+        &self,
+        cursor: u64,
+        pattern: Option<&[u8]>,
+        count: u32,
+    ) -> anyhow::Result<Scanned> {
+        Ok(self.client.scan(cursor, pattern, count).await?)
     }
 
     /// The ring as the node has it.

@@ -127,6 +127,9 @@ pub enum CoordinatorError {
     /// Too much is in flight; nothing was done.
     #[error("overloaded: {0}")]
     Overloaded(&'static str),
+    /// What was asked for is more than one answer holds; a smaller request succeeds.
+    #[error("{0}")]
+    TooLarge(&'static str),
     /// The client's tag would shut out everyone else's writes until the clocks have caught up; nothing was done.
     #[error("tag is {ahead_ms} ms ahead of this node's clock, {allowed_ms} ms are allowed")]
     TagAhead {
@@ -134,6 +137,20 @@ pub enum CoordinatorError {
         ahead_ms: u64,
         /// How far it may be.
         allowed_ms: u64,
+    },
+    /// The cluster was flushed past the write's tag: what the write did before that, if anything, is gone.
+    #[error("the cluster was flushed past the tag of this write")]
+    Flushed {
+        /// The write may have taken effect before the flush.
+        maybe: bool,
+    },
+    /// A flush was not finished in time.
+    #[error("{why}")]
+    FlushUnfinished {
+        /// How far it got.
+        why: String,
+        /// It may still take effect.
+        maybe: bool,
     },
     /// The request can never succeed as it is.
     #[error("{0}")]

@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
-use shoal_membership::Cluster;
+use shoal_membership::{Cluster, ClusterView};
 use shoal_proto::types::{
     Cause, Consistency, Key, NodeId, Refusal, ReplicaAnswer, ReplicaOp, Stamped, UnixMillis, Value, Version,
     WriterId,
@@ -110,7 +110,9 @@ impl Hints {
                 () = tokio::time::sleep(ROUND) => {}
             }
             let waiting: Vec<NodeId> = self.targets.lock().keys().cloned().collect();
+            let view = cluster.view();
             for target in &waiting {
+                self.drop_flushed(target, &view);
                 self.drop_old(target);
             }
             for target in waiting.into_iter().filter(|target| replicas.peers.is_up(target)) {
@@ -143,19 +145,31 @@ impl Hints {
 
     /// Past the window a hint is not worth its memory.
     fn drop_old(&self, target: &NodeId) {
+        let dropped = self.keep_only(target, |hint| hint.stored.elapsed() < limits::HINT_WINDOW);
+        self.metrics.hints_expired.inc_by(dropped);
+    }
+
+    /// What is gone need not be kept for anyone.
+    fn drop_flushed(&self, target: &NodeId, view: &ClusterView) {
+        self.keep_only(target, |hint| !view.flushes(hint.entry.version().tag));
+    }
+
+    /// Drops the hints for `target` that are not worth keeping; returns how many.
+    fn keep_only(&self, target: &NodeId, worth_keeping: impl Fn(&Hint) -> bool) -> u64 {
         let mut targets = self.targets.lock();
-        let Some(kept) = targets.get_mut(target) else { return };
+        let Some(kept) = targets.get_mut(target) else { return 0 };
         let before = kept.hints.len();
         let bytes = &mut kept.bytes;
         kept.hints.retain(|key, hint| {
-            let young = hint.stored.elapsed() < limits::HINT_WINDOW;
-            *bytes -= if young { 0 } else { hint.bytes(key) };
-            young
+            let keep = worth_keeping(hint);
+            *bytes -= if keep { 0 } else { hint.bytes(key) };
+            keep
         });
-        self.metrics.hints_expired.inc_by((before - kept.hints.len()) as u64);
+        let dropped = (before - kept.hints.len()) as u64;
         if kept.hints.is_empty() {
             targets.remove(target);
         }
+        dropped
     }
 
     fn next_batch(&self, target: &NodeId, after: Option<&Key>, now: UnixMillis) -> Vec<(Key, Stamped)> {

@@ -1,29 +1,36 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
-//! `plan`, `quorum`, `resolve` and `explanation` decide and know nothing of time or tasks; `read`, `write` and `explain`
-//! drive them.
+//! `plan`, `quorum`, `resolve`, `explanation`, `cursor` and `glob` decide and know nothing of time or tasks; `read`,
+//! `write` and `explain` drive what concerns one key, `flush` and `scan` what concerns all.
 
 mod api;
+mod cursor;
 mod explain;
 mod explanation;
+mod flush;
+mod glob;
 mod hints;
 mod plan;
 mod quorum;
 mod read;
 mod resolve;
+mod scan;
 mod write;
 
 pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
 pub use explanation::{Explanation, Held, OwnerCopy};
+pub use flush::FlushReply;
 pub use hints::Hints;
 pub use plan::Plan;
 pub use quorum::{QuorumTracker, Verdict};
 pub use resolve::{Resolution, ValueMissing, resolve};
+pub use scan::{KeyFilter, ScanReply, ScanRequest, SlotReply};
 
 use crate::{
     limits,
     metrics::{Metrics, Operation},
     replica::{Replicas, Trust},
+    ring::RingEditor,
 };
 use read::ReadOutcome;
 use shoal_membership::{Cluster, ClusterView};
@@ -56,11 +63,14 @@ pub struct CoordinatorConfig {
 pub struct Coordinator {
     cluster: Arc<Cluster>,
     replicas: Replicas,
+    ring: Arc<RingEditor>,
     hints: Arc<Hints>,
     metrics: Arc<Metrics>,
     config: CoordinatorConfig,
     /// Places of those who have a key explained.
     explanations: Semaphore,
+    /// Places of those who flush.
+    flushes: Semaphore,
 }
 
 impl Coordinator {
@@ -69,12 +79,14 @@ impl Coordinator {
     pub fn new(
         cluster: Arc<Cluster>,
         replicas: Replicas,
+        ring: Arc<RingEditor>,
         hints: Arc<Hints>,
         metrics: Arc<Metrics>,
         config: CoordinatorConfig,
     ) -> Self {
         let explanations = Semaphore::new(limits::EXPLANATIONS);
-        Self { cluster, replicas, hints, metrics, config, explanations }
+        let flushes = Semaphore::new(limits::FLUSHES);
+        Self { cluster, replicas, ring, hints, metrics, config, explanations, flushes }
     }
 
     /// The hybrid clock's reading: what TTLs count from and expiry is judged by.
@@ -175,10 +187,15 @@ impl Coordinator {
             }
             _ => None,
         };
-        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
-        let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value);
-        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
-        Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) })
+        loop {
+            let tag = self.new_tag(&self.cluster.view(), options.tag)?;
+            let entry = Stamped::live(tag, 0, self.expires_at(expiry, replaced)?, value.clone());
+            let result = self.write(&key, &entry, level, deadline).await;
+            if !needs_another_tag(&result, options) {
+                let outcome = self.counted(level, result)?;
+                return Ok(SetReply { outcome: self.written(entry.version(), outcome, level, false) });
+            }
+        }
     }
 
     /// Deletes a key. Unless a level is chosen it is QUORUM, and ONE, flagged, where a quorum is out of reach: a delete
@@ -187,15 +204,19 @@ impl Coordinator {
     /// # Errors
     /// As [`Coordinator::set`].
     pub async fn delete(&self, key: Key, options: &RequestOptions) -> Result<ExistedReply, CoordinatorError> {
-        let tag = self.new_tag(&self.cluster.view(), options.tag)?;
-        let entry = Stamped::tombstone(tag);
         let level = self.level(Operation::Delete, options);
         let deadline = self.deadline(options);
         // Where ONE will do in the end, half of the time is kept for it.
         let left = deadline.saturating_duration_since(Instant::now());
         let first = if options.consistency.is_none() { deadline - left / 2 } else { deadline };
         let mut degraded = false;
-        let mut result = self.write(&key, &entry, level, first).await;
+        let (entry, mut result) = loop {
+            let entry = Stamped::tombstone(self.new_tag(&self.cluster.view(), options.tag)?);
+            let result = self.write(&key, &entry, level, first).await;
+            if !needs_another_tag(&result, options) {
+                break (entry, result);
+            }
+        };
         let out_of_reach =
             matches!(result, Err(CoordinatorError::Unavailable { .. } | CoordinatorError::Timeout { .. }));
         if options.consistency.is_none() && out_of_reach {
@@ -234,8 +255,25 @@ impl Coordinator {
             )
         })?;
         let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = self.counted(level, self.write(&key, &entry, level, deadline).await)?;
+        let outcome = match self.write(&key, &entry, level, deadline).await {
+            // What was read is gone.
+            Err(CoordinatorError::Flushed { .. }) => {
+                return Ok(ExistedReply { existed: false, outcome: self.get_reply(read, level).outcome });
+            }
+            result => self.counted(level, result)?,
+        };
         Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
+    }
+
+    /// What the store charges for a key and its value, as owners of this version keep them; `None` without a value.
+    ///
+    /// # Errors
+    /// As [`Coordinator::get`].
+    pub async fn usage(&self, key: Key, options: &RequestOptions) -> Result<Option<u64>, CoordinatorError> {
+        let level = self.level(Operation::Get, options);
+        let read = self.counted(level, self.read(&key, level, self.deadline(options)).await)?;
+        let entry = read.entry.filter(|entry| entry.value().is_some());
+        Ok(entry.map(|entry| self.replicas.local.charge(&key, &entry)))
     }
 
     fn deadline(&self, options: &RequestOptions) -> Instant {
@@ -259,6 +297,9 @@ impl Coordinator {
         deadline: Instant,
     ) -> Result<Option<WriteOutcome>, CoordinatorError> {
         let plan = Plan::new(view, key, level)?;
+        if view.flushes(entry.version().tag) {
+            return Err(CoordinatorError::Flushed { maybe: false });
+        }
         let mut outcome = WriteOutcome { asked: plan.replicas() as u8, ..WriteOutcome::default() };
         let op = ReplicaOp::Write { key: key.clone(), entry: entry.clone(), cause: Cause::User };
         match self.replicas.local.handle(Some(&plan.stamp), op) {
@@ -379,4 +420,9 @@ impl Coordinator {
         }
         result
     }
+}
+
+/// Whether the cluster was flushed past a tag of this node's own before the write was sent to anyone.
+fn needs_another_tag(result: &Result<WriteOutcome, CoordinatorError>, options: &RequestOptions) -> bool {
+    options.tag.is_none() && matches!(result, Err(CoordinatorError::Flushed { maybe: false }))
 }

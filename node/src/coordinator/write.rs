@@ -49,6 +49,10 @@ impl Coordinator {
         loop {
             let view = self.cluster.view();
             let plan = Plan::new(&view, key, level)?;
+            if view.flushes(entry.version().tag) {
+                // Owners would take it for done and keep nothing.
+                return Err(CoordinatorError::Flushed { maybe: sent });
+            }
             let available = plan.owners.iter().filter(|owner| self.replicas.can_ask(&view, **owner)).count();
             if available < plan.required {
                 return Err(plan.unavailable(available, sent));

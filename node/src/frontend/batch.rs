@@ -55,7 +55,7 @@ impl Room {
             _ => 0,
         };
         if bytes > self.left {
-            return Err(CoordinatorError::Overloaded(
+            return Err(CoordinatorError::TooLarge(
                 "the values asked for at once are too large; ask for fewer",
             ));
         }
@@ -78,9 +78,9 @@ mod tests {
     fn values_beyond_the_room_become_errors_and_smaller_ones_still_fit() {
         let mut room = Room { left: 10 };
         assert!(room.admit(value(6)).is_ok());
-        assert!(matches!(room.admit(value(5)), Err(CoordinatorError::Overloaded(_))));
+        assert!(matches!(room.admit(value(5)), Err(CoordinatorError::TooLarge(_))));
         assert!(room.admit(value(4)).is_ok());
         assert!(room.admit(value(0)).is_ok());
-        assert!(matches!(room.admit(value(1)), Err(CoordinatorError::Overloaded(_))));
+        assert!(matches!(room.admit(value(1)), Err(CoordinatorError::TooLarge(_))));
     }
 }

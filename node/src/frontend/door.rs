@@ -46,15 +46,15 @@ impl Door {
         options: &RequestOptions,
         tally: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        let Some(operation) = command.operation() else { return Err(command) };
-        self.requests.begin(tally, command.key());
+        let (Some(operation), Some(key)) = (command.operation(), command.key()) else { return Err(command) };
+        self.requests.begin(tally, key);
         let coordinator = &self.coordinator;
         let done = match &command {
             Command::Get(key) => coordinator.try_get(key, options).map(|r| r.map(Reply::Value)),
             Command::Set(key, value, expiry) => {
                 coordinator.try_set(key, value, *expiry, options).map(|r| r.map(Reply::Stored))
             }
-            Command::Delete(_) | Command::Expire(..) | Command::Explain(_) => None,
+            _ => None,
         };
         let Some(answer) = done else { return Err(command) };
         tally.answered(operation, coordinator.level(operation, options));
@@ -114,6 +114,12 @@ impl Door {
             Command::Explain(key) => {
                 let explanation = coordinator.explain(key, options).await?;
                 Ok(Reply::Explained(Box::new(explanation)))
+            }
+            Command::Usage(key) => coordinator.usage(key, options).await.map(Reply::Usage),
+            Command::Flush { swept } => coordinator.flush(swept, options).await.map(Reply::Flushed),
+            Command::Scan(request) => coordinator.scan(&request, options).await.map(Reply::Scanned),
+            Command::Slot { slot, limit } => {
+                coordinator.keys_in_slot(slot, limit, options).await.map(Reply::Slot)
             }
         }
     }

@@ -19,7 +19,8 @@ pub use gate::{Gate, Refusal};
 
 use crate::auth::Scope;
 use crate::coordinator::{
-    CoordinatorError, ExistedReply, Expiry, Explanation, GetReply, Outcome, RequestOptions, SetReply,
+    CoordinatorError, ExistedReply, Expiry, Explanation, FlushReply, GetReply, Outcome, RequestOptions,
+    ScanReply, ScanRequest, SetReply, SlotReply,
 };
 use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
@@ -37,6 +38,22 @@ pub enum Command {
     Expire(Key, Expiry),
     /// Tell what every owner holds under a key.
     Explain(Key),
+    /// Tell what a key and its value are charged.
+    Usage(Key),
+    /// Drop everything.
+    Flush {
+        /// Wait until this node has dropped it from memory, too.
+        swept: bool,
+    },
+    /// Take a step of a walk over all keys.
+    Scan(ScanRequest),
+    /// Tell the keys of a hash slot.
+    Slot {
+        /// Which.
+        slot: u16,
+        /// How many at most; all are counted.
+        limit: u32,
+    },
 }
 
 /// A request that a door has translated, or why it could not be.
@@ -55,35 +72,45 @@ pub enum Reply {
     Touched(ExistedReply),
     /// To [`Command::Explain`].
     Explained(Box<Explanation>),
+    /// To [`Command::Usage`]; `None` of a key without a value.
+    Usage(Option<u64>),
+    /// To [`Command::Flush`].
+    Flushed(FlushReply),
+    /// To [`Command::Scan`].
+    Scanned(ScanReply),
+    /// To [`Command::Slot`].
+    Slot(SlotReply),
 }
 
 impl Reply {
-    /// What the answer was worth; `None` of an explanation, which no level applies to.
+    /// What the answer was worth; `None` of answers which no level applies to.
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome> {
         match self {
             Self::Value(reply) => Some(&reply.outcome),
             Self::Stored(reply) => Some(&reply.outcome),
             Self::Deleted(reply) | Self::Touched(reply) => Some(&reply.outcome),
-            Self::Explained(_) => None,
+            Self::Explained(_) | Self::Usage(_) | Self::Flushed(_) | Self::Scanned(_) | Self::Slot(_) => None,
         }
     }
 }
 
 impl Command {
-    /// The key the command is about.
+    /// The key the command is about; `None` when it is about all of them.
     #[must_use]
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> Option<&Key> {
         match self {
             Self::Get(key)
             | Self::Set(key, ..)
             | Self::Delete(key)
             | Self::Expire(key, _)
-            | Self::Explain(key) => key,
+            | Self::Explain(key)
+            | Self::Usage(key) => Some(key),
+            Self::Flush { .. } | Self::Scan(_) | Self::Slot { .. } => None,
         }
     }
 
-    /// What it asks for of the data; `None` when it is a question about a key.
+    /// What it asks for of the data of one key; `None` when it is a question about it, or about all keys.
     #[must_use]
     pub fn operation(&self) -> Option<Operation> {
         match self {
@@ -91,7 +118,9 @@ impl Command {
             Self::Set(..) => Some(Operation::Set),
             Self::Delete(_) => Some(Operation::Delete),
             Self::Expire(..) => Some(Operation::Expire),
-            Self::Explain(_) => None,
+            Self::Explain(_) | Self::Usage(_) | Self::Flush { .. } | Self::Scan(_) | Self::Slot { .. } => {
+                None
+            }
         }
     }
 
@@ -104,6 +133,6 @@ impl Command {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        matches!(self, Self::Get(_) | Self::Explain(_))
+        !matches!(self, Self::Set(..) | Self::Delete(_) | Self::Expire(..) | Self::Flush { .. })
     }
 }

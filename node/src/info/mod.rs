@@ -6,14 +6,14 @@ mod survey;
 
 use crate::{
     admin::{
-        ClusterInfo, ClusterStatus, HotKey, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange,
-        Topology, TopologyNode,
+        ClusterInfo, ClusterStatus, HotKey, NodeAddress, NodeReport, NodeStats, NodeStatus, PeerLink,
+        SlotRange, Topology, TopologyNode,
     },
     coordinator::Hints,
     frontend::resp::RespCounters,
     limits,
     metrics::{Connections, Metrics},
-    replica::{LocalReplica, Peers, Reporter},
+    replica::{InboundLinks, LocalReplica, Peers, Reporter},
 };
 use futures::{
     FutureExt as _, StreamExt as _,
@@ -56,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) local: Arc<LocalReplica>,
     pub(crate) peers: Arc<Peers>,
+    pub(crate) inbound: Arc<InboundLinks>,
     pub(crate) hints: Arc<Hints>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resp: Arc<RespCounters>,
@@ -112,6 +113,10 @@ impl ClusterInfo for NodeFacts {
         address(&view, view.me())
     }
 
+    fn redis_id(&self, node: &NodeId) -> String {
+        redis_id(node)
+    }
+
     fn key_slot(&self, key: &[u8]) -> u16 {
         ring::slot(key)
     }
@@ -141,6 +146,7 @@ impl ClusterInfo for NodeFacts {
         let owned = self.parts.cluster.view().my_vnodes().len() as u32;
         NodeStats {
             entries: store.entries,
+            expiring: store.expiring,
             markers: store.markers,
             bytes: store.bytes + store.marker_bytes,
             max_bytes: store.max_bytes,
@@ -212,6 +218,10 @@ impl ClusterInfo for NodeFacts {
         changes.boxed()
     }
 
+    fn links(&self) -> Vec<PeerLink> {
+        [self.parts.peers.links(), self.parts.inbound.list()].concat()
+    }
+
     fn is_ready(&self) -> bool {
         self.parts.cluster.me().ready
     }
@@ -257,13 +267,17 @@ fn topology(view: &ClusterView) -> Topology {
     }
 }
 
+fn redis_id(node: &NodeId) -> String {
+    let name = node.as_str().as_bytes();
+    format!("{:032x}{:08x}", xxh3_128(name), xxh3_64(name) as u32)
+}
+
 fn address(view: &ClusterView, node_id: &NodeId) -> NodeAddress {
     let resp = view.nodes().get(node_id).map(|node| node.addresses.resp.as_str()).unwrap_or_default();
     let (host, port) = resp.rsplit_once(':').unwrap_or((resp, ""));
-    let name = node_id.as_str().as_bytes();
     NodeAddress {
         node_id: node_id.clone(),
-        redis_id: format!("{:032x}{:08x}", xxh3_128(name), xxh3_64(name) as u32),
+        redis_id: redis_id(node_id),
         host: host.trim_matches(['[', ']']).to_owned(),
         port: port.parse().unwrap_or(0),
     }

@@ -12,8 +12,8 @@ use crate::{
 };
 use shoal_membership::{Cluster, ClusterView};
 use shoal_proto::types::{
-    Cause, Key, NodeId, PullCursor, RebuildPage, RebuildState, RebuildStates, ReplicaAnswer, ReplicaOp,
-    Stamped, Vnode,
+    Key, NodeId, PullCursor, RebuildPage, RebuildState, RebuildStates, ReplicaAnswer, ReplicaOp, Stamped,
+    Vnode,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -227,14 +227,9 @@ impl Rebuild {
     }
 
     fn take_over(&self, entries: Vec<(Key, Stamped)>) {
-        let view = self.cluster.view();
-        let local = &self.replicas.local;
         self.metrics.rebuild_entries.inc_by(entries.len() as u64);
         for (key, entry) in entries {
-            if let Some(vnode) = view.vnode_of(key.as_bytes()) {
-                local.clock.observe(entry.version().tag);
-                local.store.put(vnode, &key, entry, Cause::Repair, local.now());
-            }
+            self.replicas.local.take_over(&key, entry);
         }
     }
 

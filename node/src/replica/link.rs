@@ -49,6 +49,8 @@ pub(super) struct Link {
     outstanding: Arc<Outstanding>,
     sent: Arc<LinkCounters>,
     up: AtomicBool,
+    // Touched when the stream begins and when an operator asks.
+    since: Mutex<Instant>,
     broken: Notify,
 }
 
@@ -101,6 +103,7 @@ impl Link {
             outstanding: Arc::default(),
             sent,
             up: AtomicBool::new(false),
+            since: Mutex::new(Instant::now()),
             broken: Notify::new(),
         });
         let driver = Driver {
@@ -136,6 +139,11 @@ impl Link {
     /// Whether the stream stands.
     pub(super) fn is_up(&self) -> bool {
         self.up.load(Ordering::Acquire)
+    }
+
+    /// For how long the stream has stood, if it does.
+    pub(super) fn age(&self) -> Option<Duration> {
+        self.is_up().then(|| self.since.lock().elapsed())
     }
 
     /// Operations that wait for an answer or for the wire.
@@ -274,6 +282,7 @@ impl Driver {
         inbound: Streaming<LinkResponse>,
     ) -> LinkError {
         *self.heard.lock() = Instant::now();
+        *self.link.since.lock() = Instant::now();
         self.link.up.store(true, Ordering::Release);
         self.link.tell(&self.cluster, true);
         tracing::debug!(peer = %self.link.target, "peer link up");

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     limits, mutant,
     ring::RingLedger,
-    store::{PutOutcome, Store},
+    store::{self, PutOutcome, Store},
 };
 use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
 use shoal_proto::types::{
@@ -15,6 +15,7 @@ use shoal_proto::types::{
     ReplicaAnswer, ReplicaOp, Stamp, Stamped, Trust, UnixMillis, Version, Vnode, WriteAnswer,
 };
 use std::sync::{Arc, OnceLock, Weak};
+use tokio::sync::watch;
 
 /// Who knows more of this node than its memory.
 pub trait Reporter: Send + Sync {
@@ -44,6 +45,8 @@ pub struct LocalReplica {
     pub ring: Arc<RingLedger>,
     /// What this node keeps for others.
     pub hints: Arc<dyn PendingHints>,
+    /// The tag of the flush up to which everything has been dropped from memory.
+    pub swept: watch::Sender<u64>,
     /// Asked by peers how the node is. It knows this replica, so it is not kept alive from here.
     pub reporter: OnceLock<Weak<dyn Reporter>>,
 }
@@ -61,20 +64,11 @@ impl LocalReplica {
         let refused = ReplicaAnswer::Refused;
         match op {
             ReplicaOp::Read { key, known } => match self.admit(&key, stamp) {
-                Ok((_, vnode)) => ReplicaAnswer::Read(self.read(vnode, &key, known)),
+                Ok((view, vnode)) => ReplicaAnswer::Read(self.read(&view, vnode, &key, known)),
                 Err(refusal) => refused(refusal),
             },
-            ReplicaOp::Write { key, entry, cause } => match self.admit(&key, stamp) {
-                Ok((view, vnode)) => match self.write(vnode, &key, entry, cause) {
-                    // A generation adopted since means a rebuild that may have passed this key by before it was
-                    // stored: then the acknowledgement must not count.
-                    Ok(answer) if Arc::ptr_eq(&view, &self.cluster.view()) => ReplicaAnswer::Write(answer),
-                    Ok(answer) => match self.admit(&key, stamp) {
-                        Ok(_) => ReplicaAnswer::Write(answer),
-                        Err(refusal) => refused(refusal),
-                    },
-                    Err(refusal) => refused(refusal),
-                },
+            ReplicaOp::Write { key, entry, cause } => match self.admitted_write(&key, stamp, entry, cause) {
+                Ok(answer) => ReplicaAnswer::Write(answer),
                 Err(refusal) => refused(refusal),
             },
             ReplicaOp::RebuildBegin { node, generation, vnodes } => {
@@ -110,6 +104,11 @@ impl LocalReplica {
                 Some(inspection) => ReplicaAnswer::Inspection(inspection),
                 None => refused(Refusal::Behind { epoch: 0, phase: 0 }),
             },
+            ReplicaOp::ReadClock => ReplicaAnswer::Clock(self.clock_reading()),
+            ReplicaOp::ListKeys(listing) => match self.list_keys(&listing) {
+                Ok(page) => ReplicaAnswer::Keys(page),
+                Err(refusal) => refused(refusal),
+            },
         }
     }
 
@@ -118,7 +117,13 @@ impl LocalReplica {
     #[must_use]
     pub fn read_alone(&self, view: &ClusterView, vnode: Vnode, key: &Key) -> Option<Option<Stamped>> {
         (owns(view, vnode) && self.vnodes.trust(vnode) == Trust::Ready)
-            .then(|| self.store.get(vnode, key, self.now()))
+            .then(|| self.get(view, vnode, key, self.now()))
+    }
+
+    /// What the store charges for an entry.
+    #[must_use]
+    pub fn charge(&self, key: &Key, entry: &Stamped) -> u64 {
+        store::weight(key, entry)
     }
 
     /// Learns what a replica that refused knew better: a newer record, newer generations of a vnode's owners.
@@ -160,9 +165,9 @@ impl LocalReplica {
         Ok((view, vnode))
     }
 
-    fn read(&self, vnode: Vnode, key: &Key, known: Option<Version>) -> ReadAnswer {
+    fn read(&self, view: &ClusterView, vnode: Vnode, key: &Key, known: Option<Version>) -> ReadAnswer {
         let votes = self.vnodes.trust(vnode) == Trust::Ready || mutant::active("vote_when_empty");
-        let Some(entry) = self.store.get(vnode, key, self.now()) else {
+        let Some(entry) = self.get(view, vnode, key, self.now()) else {
             return ReadAnswer { votes, version: None, value: None };
         };
         let version = entry.version();
@@ -170,8 +175,40 @@ impl LocalReplica {
         ReadAnswer { votes, version: Some(version), value }
     }
 
-    fn write(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause) -> Result<WriteAnswer, Refusal> {
-        self.clock.observe(entry.version().tag);
+    fn admitted_write(
+        &self,
+        key: &Key,
+        stamp: Option<&Stamp>,
+        entry: Stamped,
+        cause: Cause,
+    ) -> Result<WriteAnswer, Refusal> {
+        let (view, vnode) = self.admit(key, stamp)?;
+        let tag = entry.version().tag;
+        let answer = self.write(&view, vnode, key, entry, cause)?;
+        if !Arc::ptr_eq(&view, &self.cluster.view()) {
+            self.reconsider(&view, vnode, key, tag);
+            // A generation adopted since means a rebuild that may have passed this key by before it was stored: then
+            // the acknowledgement must not count.
+            self.admit(key, stamp)?;
+        }
+        Ok(answer)
+    }
+
+    fn write(
+        &self,
+        view: &ClusterView,
+        vnode: Vnode,
+        key: &Key,
+        entry: Stamped,
+        cause: Cause,
+    ) -> Result<WriteAnswer, Refusal> {
+        let tag = entry.version().tag;
+        self.clock.observe(tag);
+        if self.is_gone(view, tag) {
+            let superseded_by = Self::superseded_by_flush(view);
+            return Ok(WriteAnswer { superseded_by, was_live: false });
+        }
+        self.forget_gone(view, vnode, key);
         let answer = match self.store.put(vnode, key, entry, cause, self.now()) {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
@@ -191,6 +228,7 @@ impl LocalReplica {
         let view = self.cluster.view();
         let vnode = view.vnode_of(key.as_bytes())?;
         let held = self.store.peek(vnode, key, self.now());
+        let held = held.filter(|entry| !self.is_gone(&view, entry.version().tag));
         Some(Inspection {
             generation: self.cluster.me().generation,
             owner: owns(&view, vnode),
@@ -219,7 +257,7 @@ impl LocalReplica {
     }
 
     /// Only memory that is trusted may be taken over, and only by who knows whose it is.
-    fn may_be_pulled(&self, vnodes: &[Vnode], generation: u64) -> Result<(), Refusal> {
+    pub(super) fn may_be_pulled(&self, vnodes: &[Vnode], generation: u64) -> Result<(), Refusal> {
         if generation != self.cluster.me().generation {
             return Err(Refusal::Invalid("another incarnation of this node was meant".into()));
         }
@@ -237,7 +275,7 @@ impl LocalReplica {
     ) -> Result<RebuildPage, Refusal> {
         self.cluster.observe_generation(node, generation);
         let budget = max_bytes.min(limits::REBUILD_PAGE_BYTES) as usize;
-        let now = self.now();
+        let (view, now) = (self.cluster.view(), self.now());
         let (mut entries, mut used, mut reached) = (Vec::new(), 0, after);
         for vnode in vnodes.iter().copied().filter(|v| after.is_none_or(|cursor| *v >= cursor.vnode)) {
             let mut from = after.filter(|cursor| cursor.vnode == vnode).map(|cursor| cursor.hash);
@@ -247,7 +285,8 @@ impl LocalReplica {
                 }
                 let (page, next) = self.store.scan(vnode, from, budget - used, now);
                 used += page.iter().map(|(key, entry)| size_of_entry(key, entry)).sum::<usize>();
-                entries.extend(page);
+                entries
+                    .extend(page.into_iter().filter(|(_, entry)| !self.is_gone(&view, entry.version().tag)));
                 // Nothing follows the largest hash, so it stands for the end of the vnode.
                 reached = Some(PullCursor { vnode, hash: next.unwrap_or(u64::MAX) });
                 match next {

@@ -1,11 +1,15 @@
 //! The copies of the data: this node's own and its peers'.
 //!
 //! A coordinator hands an operation and a [`Done`] to [`Replicas::submit`] and never learns whether the copy is here or
-//! elsewhere. `local` serves operations over the store, `link` carries them to a peer, `server` receives them.
+//! elsewhere. `local` serves operations over the store, `flush` and `listing` those about all keys, `link` carries them to
+//! a peer, `server` receives them.
 
 mod counters;
+mod flush;
 pub mod handshake;
+mod inbound;
 mod link;
+mod listing;
 mod local;
 mod peers;
 mod server;
@@ -13,6 +17,7 @@ pub mod stamp;
 mod vnodes;
 
 pub use counters::{LinkCounters, LinkCounts};
+pub use inbound::InboundLinks;
 pub use local::{LocalReplica, PendingHints, Reporter};
 pub use peers::{Peers, PeersConfig};
 pub use server::{Proof, ReplicaService};

@@ -8,7 +8,7 @@ use super::{
 use crate::limits;
 use parking_lot::RwLock;
 use shoal_membership::{Cluster, ClusterView, Env};
-use shoal_proto::types::{NodeId, ReplicaOp};
+use shoal_proto::types::{NodeId, PeerLink, ReplicaOp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -89,6 +89,17 @@ impl Peers {
     #[must_use]
     pub fn is_up(&self, target: &NodeId) -> bool {
         self.lanes.read().get(target).is_some_and(|lanes| lanes.operations.is_up())
+    }
+
+    /// The streams that stand.
+    #[must_use]
+    pub fn links(&self) -> Vec<PeerLink> {
+        let lanes = self.lanes.read();
+        let each = lanes.iter().flat_map(|(node, lanes)| {
+            let ages = [lanes.operations.age(), lanes.bulk.age()].into_iter().flatten();
+            ages.map(|age| PeerLink { node: node.clone(), dialled: true, age })
+        });
+        each.collect()
     }
 
     /// How many peers have a stream that stands.

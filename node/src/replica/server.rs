@@ -1,7 +1,7 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    LocalReplica,
+    InboundLinks, LocalReplica,
     handshake::{HandshakeError, Identity, NONCE_BYTES},
 };
 use crate::limits;
@@ -38,6 +38,7 @@ const MESSAGES_AHEAD: usize = 4;
 pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
+    inbound: Arc<InboundLinks>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
@@ -68,11 +69,12 @@ impl ReplicaService {
     pub fn new(
         identity: Identity,
         local: Arc<LocalReplica>,
+        inbound: Arc<InboundLinks>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
         let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
-        Self { identity, local, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
+        Self { identity, local, inbound, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
@@ -98,6 +100,7 @@ impl ReplicaService {
         };
         drop(place);
         tracing::debug!(%peer, "peer connected");
+        let _link = self.inbound.begin(peer);
         loop {
             let message = tokio::select! {
                 biased;

@@ -1,15 +1,12 @@
 //! Founds the cluster together with the other first members, and fetches records that gossip says are newer.
 
-use super::RingLedger;
+use super::{
+    RingLedger,
+    election::{Elected, Electorate, Motion},
+};
 use crate::replica::{Done, Peers, ReplicaRequest};
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
-use shoal_membership::{
-    Cluster, ClusterView, NodeInfo,
-    ring::{
-        ballot::{Proposer, Step},
-        table,
-    },
-};
+use shoal_membership::{Cluster, ClusterView, NodeInfo, ring::table};
 use shoal_proto::types::{
     Ballot, InvalidNodeId, InvalidRecord, Member, NodeId, Phase, ReplicaAnswer, ReplicaOp, RingRecord,
     Settings, WriterId,
@@ -53,9 +50,7 @@ enum FoundError {
 
 /// The driver of the ring record.
 pub struct RingAgent {
-    ledger: Arc<RingLedger>,
-    cluster: Arc<Cluster>,
-    peers: Arc<Peers>,
+    electorate: Electorate,
     settings: RingSettings,
     rng: StdRng,
     /// Round of the highest ballot seen.
@@ -75,12 +70,13 @@ impl RingAgent {
         rng: StdRng,
     ) -> Self {
         let round = ledger.highest_round();
-        Self { ledger, cluster, peers, settings, rng, round, sighted: None }
+        let electorate = Electorate { ledger, cluster, peers };
+        Self { electorate, settings, rng, round, sighted: None }
     }
 
     /// Runs until shutdown.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut views = self.cluster.subscribe();
+        let mut views = self.electorate.cluster.subscribe();
         loop {
             let view = views.borrow_and_update().clone();
             self.look_around(&view).await;
@@ -96,7 +92,7 @@ impl RingAgent {
         if let Some(ahead) = nodes_ahead(view).choose(&mut self.rng).cloned() {
             self.fetch(ahead).await;
         } else if view.record().is_none() {
-            let founders = resolve(self.ledger.founders()).await;
+            let founders = resolve(self.ledger().founders()).await;
             let sighted = sight(view, &founders);
             if self.my_turn(view, &sighted, founders.len()) {
                 self.found(view, &founders, &sighted).await;
@@ -106,7 +102,7 @@ impl RingAgent {
 
     async fn fetch(&self, from: NodeId) {
         let (votes, mut answers) = mpsc::channel(1);
-        self.ask(&from, ReplicaOp::RingFetch, votes);
+        self.electorate.ask(&from, ReplicaOp::RingFetch, Instant::now() + ATTEMPT, votes);
         if let Some((_, ReplicaAnswer::RingState(Some(record)))) = answers.recv().await {
             self.learn(*record);
         } else {
@@ -161,91 +157,38 @@ impl RingAgent {
         sighted: &BTreeMap<String, NodeInfo>,
         record: RingRecord,
     ) -> Option<RingRecord> {
-        let voters = self.ledger.founders().to_vec();
-        self.round = self.round.max(self.ledger.highest_round()) + 1;
+        self.round = self.round.max(self.ledger().highest_round()) + 1;
         let ballot = Ballot { round: self.round, proposer: view.me().clone() };
-        let epoch = record.epoch();
-        let mut proposer = Proposer::new(ballot.clone(), voters.len(), record);
-        let (votes, mut answers) = mpsc::channel(2 * voters.len());
-        for node in sighted.values() {
-            let (ballot, voters) = (ballot.clone(), voters.clone());
-            self.ask(&node.node_id, ReplicaOp::RingPrepare { epoch, ballot, voters }, votes.clone());
-        }
-        let mut accepting = false;
-        let mut open = sighted.len();
-        while open > 0 {
-            let (from, answer) = answers.recv().await?;
-            open -= 1;
-            let ReplicaAnswer::RingVote(vote) = answer else { continue };
-            match proposer.vote(from.clone(), accepting, vote) {
-                Step::Wait => {}
-                Step::Accept(record) => {
-                    // Promises that still come in are of no use; from here on only acceptances are counted.
-                    accepting = true;
-                    let (votes, fresh) = mpsc::channel(voters.len());
-                    answers = fresh;
-                    open = sighted.len();
-                    for node in sighted.values() {
-                        let (ballot, record, voters) =
-                            (ballot.clone(), Box::new(record.clone()), voters.clone());
-                        self.ask(
-                            &node.node_id,
-                            ReplicaOp::RingAccept { ballot, record, voters },
-                            votes.clone(),
-                        );
-                    }
-                }
-                Step::Chosen(record) => return Some(record),
-                Step::Outbid(higher) => {
-                    self.round = self.round.max(higher.round);
-                    return None;
-                }
-                Step::Refused(why) => tracing::warn!(%from, %why, "vote refused"),
+        let motion = Motion { ballot, record, voters: self.ledger().founders().to_vec() };
+        let asked: Vec<NodeId> = sighted.values().map(|node| node.node_id.clone()).collect();
+        match self.electorate.elect(motion, &asked, Instant::now() + ATTEMPT).await {
+            Elected::Chosen(record) => Some(*record),
+            Elected::Outbid(higher) => {
+                self.round = self.round.max(higher.round);
+                None
             }
+            Elected::Undecided { .. } => None,
         }
-        None
     }
 
     fn announce(&self, sighted: &BTreeMap<String, NodeInfo>, record: RingRecord) {
-        for node in sighted.values().filter(|node| node.node_id != self.ledger_node()) {
+        let me = self.electorate.cluster.me().node_id;
+        for node in sighted.values().filter(|node| node.node_id != me) {
             let op = ReplicaOp::RingLearn(Box::new(record.clone()));
-            self.peers.submit(&node.node_id, request(op, Done::new(|_| ())));
+            let (deadline, done) = (Instant::now() + ATTEMPT, Done::new(|_| ()));
+            self.electorate.peers.submit(&node.node_id, ReplicaRequest { stamp: None, op, deadline, done });
         }
         self.learn(record);
     }
 
     fn learn(&self, record: RingRecord) {
-        if let Err(error) = self.ledger.learn(record) {
+        if let Err(error) = self.ledger().learn(record) {
             tracing::error!(%error, "cannot adopt a ring record");
         }
     }
 
-    fn ledger_node(&self) -> NodeId {
-        self.cluster.view().me().clone()
-    }
-
-    /// Asks a node, possibly this one; a failure to answer is silent.
-    fn ask(&self, node: &NodeId, op: ReplicaOp, answers: mpsc::Sender<(NodeId, ReplicaAnswer)>) {
-        if *node == self.ledger_node() {
-            let vote = match op {
-                ReplicaOp::RingPrepare { epoch, ballot, voters } => {
-                    self.ledger.prepare(epoch, ballot, &voters)
-                }
-                ReplicaOp::RingAccept { ballot, record, voters } => {
-                    self.ledger.accept(ballot, *record, &voters)
-                }
-                _ => return,
-            };
-            // The channel has room for every voter.
-            let _ = answers.try_send((node.clone(), ReplicaAnswer::RingVote(vote)));
-            return;
-        }
-        let from = node.clone();
-        let done = Done::new(move |outcome| {
-            let answer = outcome.unwrap_or(ReplicaAnswer::RingState(None));
-            let _ = answers.try_send((from, answer));
-        });
-        self.peers.submit(node, request(op, done));
+    fn ledger(&self) -> &RingLedger {
+        &self.electorate.ledger
     }
 
     /// Epoch 1: every first member, those not in sight under the name their address gives them.
@@ -254,7 +197,7 @@ impl RingAgent {
         founders: &BTreeMap<String, Vec<SocketAddr>>,
         sighted: &BTreeMap<String, NodeInfo>,
     ) -> Result<RingRecord, FoundError> {
-        let members = self.ledger.founders().iter().enumerate().map(|(i, address)| {
+        let members = self.ledger().founders().iter().enumerate().map(|(i, address)| {
             let node = sighted.get(address);
             Ok(Member {
                 node_id: node.map_or_else(|| name_of_absent(address, founders), |n| Ok(n.node_id.clone()))?,
@@ -278,10 +221,6 @@ fn name_of_absent(founder: &str, founders: &BTreeMap<String, Vec<SocketAddr>>) -
         Some([address]) => Ok(NodeId::new(&address.to_string())?),
         _ => Err(FoundError::Unresolved(founder.to_owned())),
     }
-}
-
-fn request(op: ReplicaOp, done: Done) -> ReplicaRequest {
-    ReplicaRequest { stamp: None, op, deadline: Instant::now() + ATTEMPT, done }
 }
 
 /// The nodes whose gossip tells of a newer record than ours; any of them may turn out unreachable.

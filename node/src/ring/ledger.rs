@@ -1,8 +1,8 @@
 //! What this node has promised, accepted and adopted, made durable before anyone is told.
 
 use parking_lot::Mutex;
-use shoal_membership::{Cluster, StateError, StateFile, ring::ballot::Acceptor};
-use shoal_proto::types::{Ballot, NodeState, RingRecord, RingVote};
+use shoal_membership::{Cluster, HybridClock, StateError, StateFile, ring::ballot::Acceptor};
+use shoal_proto::types::{Ballot, NodeState, RingRecord, RingVote, Tag};
 use std::sync::Arc;
 
 /// The node's voice and memory in elections of ring records.
@@ -11,6 +11,8 @@ pub struct RingLedger {
     state: Mutex<NodeState>,
     file: Arc<dyn StateFile>,
     cluster: Arc<Cluster>,
+    /// Moves past every flush before anyone sees the record that tells of it.
+    clock: Arc<HybridClock>,
     /// The first members' gossip addresses, sorted: who votes on epoch 1.
     founders: Vec<String>,
     /// How many vnodes this node's memory is laid out for.
@@ -50,6 +52,7 @@ impl RingLedger {
         state: NodeState,
         file: Arc<dyn StateFile>,
         cluster: Arc<Cluster>,
+        clock: Arc<HybridClock>,
         mut founders: Vec<String>,
         vnodes: u16,
     ) -> Result<Self, LearnError> {
@@ -57,15 +60,25 @@ impl RingLedger {
         founders.dedup();
         if let Some(record) = &state.record {
             check_vnodes(record, vnodes)?;
+            move_past_flush(&clock, record);
             cluster.publish_record(Arc::new(record.clone()));
         }
-        Ok(Self { state: Mutex::new(state), file, cluster, founders, vnodes })
+        Ok(Self { state: Mutex::new(state), file, cluster, clock, founders, vnodes })
     }
 
     /// Who votes on epoch 1, sorted.
     #[must_use]
     pub fn founders(&self) -> &[String] {
         &self.founders
+    }
+
+    /// Who votes on the record after `record`: its members, sorted.
+    #[must_use]
+    pub fn voters(record: &RingRecord) -> Vec<String> {
+        let mut voters: Vec<String> =
+            record.members().iter().map(|member| member.node_id.to_string()).collect();
+        voters.sort();
+        voters
     }
 
     /// The adopted record.
@@ -118,6 +131,7 @@ impl RingLedger {
             members = record.members().len(),
             "ring record adopted"
         );
+        move_past_flush(&self.clock, &record);
         self.cluster.publish_record(Arc::new(record));
         Ok(true)
     }
@@ -133,10 +147,13 @@ impl RingLedger {
                 "this node has epoch {current} and cannot vote on epoch {epoch}"
             ));
         }
-        if voters != self.founders {
+        let (known, who) = match &state.record {
+            Some(record) => (Self::voters(record), "members"),
+            None => (self.founders.clone(), "first members"),
+        };
+        if voters != known {
             return RingVote::Refused(format!(
-                "first members differ: this node was given {:?}, the proposer {voters:?}",
-                self.founders
+                "{who} differ: this node knows {known:?}, the proposer {voters:?}"
             ));
         }
         let mut acceptor = Acceptor { promised: state.promised.clone(), accepted: state.accepted.clone() };
@@ -154,6 +171,13 @@ impl RingLedger {
     }
 }
 
+/// Tags made from here on are larger than the flush, or they would be gone at once.
+fn move_past_flush(clock: &HybridClock, record: &RingRecord) {
+    if let Some(flush) = Tag::from_bits(record.settings().flush_tag) {
+        clock.observe(flush);
+    }
+}
+
 fn check_vnodes(record: &RingRecord, ours: u16) -> Result<(), LearnError> {
     let theirs = record.table().vnodes();
     if theirs == ours { Ok(()) } else { Err(LearnError::OtherVnodes { theirs, ours }) }
@@ -164,6 +188,7 @@ mod tests {
     use super::*;
     use crate::test_support::{cluster_of, node_id, view_of};
     use shoal_membership::env::MemoryState;
+    use shoal_proto::types::Settings;
 
     fn ledger(file: &Arc<MemoryState>) -> RingLedger {
         let state = file.load().unwrap().unwrap_or(NodeState {
@@ -175,7 +200,8 @@ mod tests {
         });
         // A cluster without a record of its own.
         let cluster = Arc::new(Cluster::new(cluster_of(1, 1, 1).me()));
-        RingLedger::new(state, file.clone(), cluster, vec!["b".into(), "a".into()], 8).unwrap()
+        let founders = vec!["b".into(), "a".into()];
+        RingLedger::new(state, file.clone(), cluster, Arc::default(), founders, 8).unwrap()
     }
 
     fn record() -> RingRecord {
@@ -198,6 +224,25 @@ mod tests {
         let later = ledger(&file);
         assert_eq!(later.record().map(|r| (*r).clone()), Some(record()));
         assert_eq!(later.prepare(1, ballot(9), &voters), RingVote::Chosen(Box::new(record())));
+    }
+
+    #[test]
+    fn on_the_next_record_vote_the_members_of_the_last() {
+        let ledger = ledger(&Arc::new(MemoryState::default()));
+        ledger.learn(record()).unwrap();
+        let founders = ["a".to_owned(), "b".to_owned()];
+        assert!(matches!(ledger.prepare(2, ballot(1), &founders), RingVote::Refused(_)));
+        let members = RingLedger::voters(&record());
+        assert_eq!(members, ["n0", "n1", "n2"]);
+        assert_eq!(ledger.prepare(2, ballot(1), &members), RingVote::Granted { accepted: None });
+        let next = record().with_settings(Settings { flush_tag: 77 });
+        let voted = ledger.accept(ballot(1), next.clone(), &members);
+        assert_eq!(voted, RingVote::Granted { accepted: Some((ballot(1), Box::new(next.clone()))) });
+        assert!(matches!(ledger.prepare(3, ballot(1), &members), RingVote::Refused(_)));
+        assert!(ledger.learn(next).unwrap());
+        // What was promised for epoch 2 binds nobody in the election of epoch 3.
+        assert_eq!(ledger.prepare(3, ballot(1), &members), RingVote::Granted { accepted: None });
+        assert!(ledger.clock.ticks() >= Tag::from_bits(77).unwrap().ticks());
     }
 
     #[test]

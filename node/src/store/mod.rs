@@ -32,7 +32,7 @@ use index::Index;
 use parking_lot::Mutex;
 use scan::Page;
 use shard::{Limits, Shard};
-use shoal_proto::types::{Cause, Key, Stamped, UnixMillis, Version, Vnode};
+use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Version, Vnode};
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
@@ -91,6 +91,8 @@ pub enum PutOutcome {
 pub struct StoreStats {
     /// Values held, expired ones included that nobody has noticed yet.
     pub entries: u64,
+    /// Those of them that expire.
+    pub expiring: u64,
     /// Tombstones and expired markers held.
     pub markers: u64,
     /// Bytes charged for values.
@@ -190,6 +192,12 @@ impl Store {
         page.finish(end)
     }
 
+    /// Forgets what is held under `key`, marker or value, if its tag is at or under `through`. Returns whether it was.
+    pub fn forget(&self, vnode: Vnode, key: &Key, through: Tag) -> bool {
+        let hash = self.hash(key);
+        self.shard(hash).lock().forget(vnode, hash, key.as_bytes(), through)
+    }
+
     /// Turns expired values into markers and drops markers that have stood for their life, at most `budget` of both;
     /// returns how many. Fewer than `budget` means that nothing is due any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
@@ -249,7 +257,9 @@ impl Store {
     }
 }
 
-fn weight(key: &Key, entry: &Stamped) -> u64 {
+/// What an entry is charged: key, value, and what it takes to keep them.
+#[must_use]
+pub fn weight(key: &Key, entry: &Stamped) -> u64 {
     let value_len = entry.value().map_or(0, |value| value.as_bytes().len());
     let due = entry.value().is_some() && entry.version().expires_at.is_some();
     weight::of(key.as_bytes().len() + value_len, due)

@@ -2,7 +2,7 @@ use super::{
     PutOutcome, StoreStats, entry::Entry, eviction::EvictionQueue, index::Index, scan::Page, slab::Slab,
     ttl::DueTimes,
 };
-use shoal_proto::types::{Cause, Stamped, UnixMillis, Vnode};
+use shoal_proto::types::{Cause, Stamped, Tag, UnixMillis, Vnode};
 use std::{cmp::Ordering, time::Duration};
 
 /// How much a shard may hold, and for how long.
@@ -129,6 +129,13 @@ impl Shard {
         budget
     }
 
+    /// Forgets the key's entry if its tag is at or under `through`.
+    pub(super) fn forget(&mut self, vnode: Vnode, hash: u64, key: &[u8], through: Tag) -> bool {
+        let slot = self.index.find(&self.slab, vnode, hash, key);
+        let slot = slot.filter(|slot| self.slab[*slot].version().tag <= through);
+        slot.inspect(|slot| self.remove(*slot)).is_some()
+    }
+
     /// Forgets every entry of `vnode`.
     pub(super) fn clear_vnode(&mut self, vnode: Vnode) {
         let mut slots: Vec<_> = self.index.of_vnode(&self.slab, vnode).collect();
@@ -140,6 +147,7 @@ impl Shard {
     /// Adds this shard's numbers to `stats`.
     pub(super) fn add_to(&self, stats: &mut StoreStats) {
         stats.entries += self.live.count;
+        stats.expiring += self.due.len();
         stats.markers += self.markers.count;
         stats.bytes += self.live.bytes;
         stats.marker_bytes += self.markers.bytes;

@@ -14,6 +14,10 @@ impl DueTimes {
         self.0.remove(&(at, slot));
     }
 
+    pub(super) fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
     /// The slot that has been due for longest at `now`.
     pub(super) fn first(&self, now: UnixMillis) -> Option<u32> {
         self.0.first().filter(|(at, _)| *at <= now).map(|(_, slot)| *slot)

@@ -67,11 +67,11 @@ impl Source {
     }
 }
 
-/// The module in a file; `None` when it is only compiled for tests.
+/// The module in a file; `None` when it is only compiled for tests and fuzzing.
 fn module_of(file: &str) -> Option<String> {
     let (package, inner) = file.split_once("/src/")?;
     let names: Vec<&str> = inner.strip_suffix(".rs")?.split('/').collect();
-    if names.iter().any(|name| matches!(*name, "tests" | "testing" | "test_support")) {
+    if names.iter().any(|name| matches!(*name, "fuzzing" | "tests" | "testing" | "test_support")) {
         return None;
     }
     let mut module = match (package, names[0]) {

@@ -296,3 +296,30 @@ async fn every_command_explains_itself() {
         assert!(said.text().contains(&format!("Usage: shoal {name}")), "{}", said.text());
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_listed_and_everything_is_dropped_only_on_a_plain_yes() {
+    let cluster = TestCluster::start(3).await;
+    let shoal = At::node(&cluster, 2);
+    for key in ["b:1", "a:1", "a:2"] {
+        shoal.text(&["set", key, "v", "--consistency", "all"]).await;
+    }
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&shoal.text(&["scan"]).await), ["a:1", "a:2", "b:1"]);
+    assert_eq!(sorted(&shoal.text(&["scan", "a:*"]).await), ["a:1", "a:2"]);
+    assert_eq!(shoal.json(&["scan", "b:?"], 0).await, json!({"key": "b:1"}));
+    let said = shoal.run(&["scan", "nobody"]).await;
+    assert_eq!((said.code, said.text()), (Some(1), ""));
+
+    let said = shoal.run(&["flush"]).await;
+    assert!(said.code == Some(2) && said.stderr.contains("--yes"), "{}", said.stderr);
+    assert_eq!(shoal.text(&["get", "a:1"]).await, "v");
+    assert_eq!(shoal.text(&["flush", "--yes"]).await, "flushed: epoch 2, adopted by 3 of 3 members\n");
+    assert_eq!(shoal.run(&["get", "a:1"]).await.code, Some(1));
+    let flushed = shoal.json(&["flush", "--yes"], 0).await;
+    assert_eq!((&flushed["flushed"], &flushed["adopted"]), (&json!(true), &json!(3)));
+}

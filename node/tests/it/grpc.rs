@@ -102,7 +102,7 @@ async fn a_batch_beyond_its_bounds_is_refused_and_values_beyond_them_are_errors_
     let items = client.batch_get(kv::BatchGetRequest { keys, ..Default::default() }).await.unwrap();
     let items = items.into_inner().items;
     assert_eq!(value_of(&items[0]).map(<[u8]>::len), Some(MAX_VALUE_BYTES));
-    assert_eq!(failure_of(&items[1]).unwrap().kind(), kv::failure::Kind::Overloaded);
+    assert_eq!(failure_of(&items[1]).unwrap().kind(), kv::failure::Kind::TooLarge);
     assert_eq!(value_of(&items[2]), None);
 }
 

@@ -1,7 +1,10 @@
 //! `redis-cli` and `redis-benchmark` against a real node.
 
-use crate::{child::Process, cluster::TestCluster};
-use std::{env, net::SocketAddr, process::Command};
+use crate::{
+    child::Process,
+    cluster::{TestCluster, eventually},
+};
+use std::{collections::BTreeSet, env, net::SocketAddr, process::Command};
 
 /// Runs a tool against a node and returns what it printed; `None`, loudly, on a machine without it.
 async fn run(tool: &str, node: SocketAddr, arguments: &[&str]) -> Option<String> {
@@ -37,6 +40,53 @@ async fn redis_cli_sets_gets_and_sees_errors() {
     assert!(said.starts_with("ERR 'INCR' is a read-modify-write"), "{said}");
     let said = run("redis-cli", cluster.resp(0), &["CLUSTER", "INFO"]).await.unwrap();
     assert!(said.contains("cluster_state:ok") && said.contains("cluster_slots_assigned:16384"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_cli_looks_at_all_keys_and_at_the_whole_cluster() {
+    let mut cluster = TestCluster::start(4).await;
+    let node = cluster.resp(1);
+    let pairs: Vec<String> =
+        (0..60).map(|n| format!("{}:{n}", if n < 20 { "few" } else { "many" })).collect();
+    let mut set = vec!["CL", "ALL", "MSET"];
+    pairs.iter().for_each(|pair| set.extend([pair.as_str(), "v"]));
+    let Some(said) = run("redis-cli", node, &set).await else { return };
+    assert_eq!(said, "OK\n");
+    let keys = |said: &str| said.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let said = run("redis-cli", node, &["--scan"]).await.unwrap();
+    assert_eq!(keys(&said), pairs.iter().cloned().collect());
+    let said = run("redis-cli", node, &["--scan", "--pattern", "few:*"]).await.unwrap();
+    assert_eq!(keys(&said), pairs[..20].iter().cloned().collect());
+    let said = run("redis-cli", node, &["--bigkeys"]).await.unwrap();
+    assert!(said.contains("Sampled 60 keys"), "{said}");
+    let said = run("redis-cli", node, &["--memkeys"]).await.unwrap();
+    assert!(said.contains("Sampled 60 keys"), "{said}");
+
+    let address = node.to_string();
+    let said = run("redis-cli", node, &["--cluster", "check", &address]).await.unwrap();
+    assert!(said.contains("[OK] All 16384 slots covered."), "{said}");
+    assert!(said.contains("[OK] All nodes agree about slots configuration."), "{said}");
+
+    cluster.stop_node(2).await;
+    let gone = format!("127.0.0.1:{}@", cluster.resp(2).port());
+    eventually("the node that is gone is the master of nothing", async || {
+        let said = run("redis-cli", node, &["CLUSTER", "NODES"]).await.unwrap();
+        let line = said.lines().find(|line| line.contains(&gone)).unwrap().to_owned();
+        line.contains("master,fail") && line.ends_with("disconnected")
+    })
+    .await;
+    let said = run("redis-cli", node, &["CLUSTER", "INFO"]).await.unwrap();
+    assert!(said.contains("cluster_state:ok") && said.contains("cluster_slots_ok:16384"), "{said}");
+    let said = run("redis-cli", node, &["CLUSTER", "LINKS"]).await.unwrap();
+    assert!(said.contains("direction") && said.contains("create-time"), "{said}");
+    for n in 0..60 {
+        let key = format!("{}:{n}", if n < 20 { "few" } else { "many" });
+        let said = run("redis-cli", node, &["-c", "CL", "QUORUM", "GET", &key]).await.unwrap();
+        assert_eq!(said, "v\n", "{key}");
+    }
+    let said = run("redis-cli", node, &["FLUSHDB", "ASYNC"]).await.unwrap();
+    assert_eq!(said, "OK\n");
+    assert_eq!(run("redis-cli", node, &["--scan"]).await.unwrap(), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

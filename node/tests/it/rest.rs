@@ -35,7 +35,11 @@ async fn what_one_node_stores_every_node_reads_changes_and_deletes() {
         assert!(read.header(name).parse::<u64>().is_ok(), "{name}: {read:?}");
         assert_eq!(read.header(name), created.header(name));
     }
-    assert_eq!((read.header("cache-control"), read.header("vary")), ("no-store", "accept"));
+    assert_eq!(read.header("vary"), "accept, authorization, shoal-consistency");
+    assert_eq!(read.header("cache-control"), "private, no-cache", "no copy is as fresh as QUORUM promises");
+    let at_one = send(b, "GET", "/cache/greeting?consistency=one", &[], b"").await;
+    let kept = at_one.header("cache-control").strip_prefix("private, max-age=").expect("it may be kept");
+    assert!((3_500..3_600).contains(&kept.parse::<u64>().unwrap()), "{kept}");
     let raw = send(b, "GET", key, &[("accept", "application/octet-stream")], b"").await;
     assert_eq!((raw.status, raw.text()), (200, "hello"));
     assert_eq!(raw.header("content-type"), "application/octet-stream");
@@ -45,8 +49,11 @@ async fn what_one_node_stores_every_node_reads_changes_and_deletes() {
 
     let unchanged = send(c, "GET", key, &[("if-none-match", read.header("etag"))], b"").await;
     assert_eq!((unchanged.status, unchanged.body.len()), (304, 0));
+    assert_eq!(unchanged.header("etag"), read.header("etag"));
     let touched = send(c, "PATCH", key, &[JSON], br#"{"ttlSeconds":null}"#).await;
     assert_eq!((touched.status, touched.text()), (200, r#"{"status":"touched"}"#));
+    let at_one = send(b, "GET", "/cache/greeting?consistency=one", &[], b"").await;
+    assert_eq!(at_one.header("cache-control"), "private, no-cache", "nobody knows how long it stays");
     let stays = send(a, "GET", key, &[("if-none-match", read.header("etag"))], b"").await;
     assert_eq!((stays.status, stays.header("shoal-ttl-ms")), (200, ""), "its expiry is part of its name");
     assert_eq!(stays.header("shoal-version"), read.header("shoal-version"));
@@ -63,6 +70,7 @@ async fn what_one_node_stores_every_node_reads_changes_and_deletes() {
     for method in ["GET", "PATCH"] {
         let miss = send(b, method, key, &[JSON], br#"{"ttlSeconds":1}"#).await;
         assert_eq!((miss.status, miss.problem().0.as_str()), (404, "miss"));
+        assert_eq!(miss.header("cache-control"), "no-store");
         assert_eq!(miss.header("shoal-reached"), "QUORUM");
     }
     assert_eq!(send(b, "HEAD", key, &[], b"").await.status, 404);
@@ -131,7 +139,70 @@ async fn many_keys_are_read_in_one_request() {
     store(address, "/cache/l1?consistency=all", &large).await;
     store(address, "/cache/l2?consistency=all", &large).await;
     let too_much = send(address, "GET", "/cache?keys=k1,l1,l2", &[], b"").await;
-    assert_eq!((too_much.status, too_much.problem().0.as_str()), (503, "overloaded"));
+    assert_eq!((too_much.status, too_much.problem().0.as_str()), (413, "too_large"));
+    assert_eq!(too_much.json()["key"], "l2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_keys_are_stored_and_deleted_in_one_request() {
+    let cluster = start(3).await;
+    let address = cluster.http(0);
+    let entries = br#"{"entries":[{"key":"a","value":"1","ttlSeconds":60.0},{"key":"b,\u00e9","value":"2"},
+        {"key":"","value":"old"},{"key":"","value":"3"}]}"#;
+    let stored = send(address, "POST", "/cache?consistency=all", &[JSON], entries).await;
+    let each = r#"{"a":{"status":"stored"},"b,é":{"status":"stored"},"":{"status":"stored"}}"#;
+    assert_eq!((stored.status, stored.text()), (200, each), "in the order in which they came, each once");
+    assert_eq!((stored.header("shoal-reached"), stored.header("shoal-answered")), ("ALL", "3"));
+    assert_eq!(stored.header("cache-control"), "no-store");
+    let read = send(cluster.http(1), "GET", "/cache?keys=a,b%2C%C3%A9,", &[], b"").await;
+    assert_eq!(read.text(), r#"{"a":"1","b,é":"2","":"3"}"#, "of two values for a key the last counts");
+    let ttl: u64 = send(address, "GET", "/cache/a", &[], b"").await.header("shoal-ttl-ms").parse().unwrap();
+    assert!((50_000..=60_000).contains(&ttl), "{ttl}");
+    assert_eq!(send(address, "GET", "/cache/", &[], b"").await.header("shoal-ttl-ms"), "");
+
+    let deleted =
+        send(address, "DELETE", "/cache?consistency=all", &[JSON], br#"{"keys":["a","none","a"]}"#).await;
+    let each = r#"{"a":{"status":"deleted","existed":true},"none":{"status":"deleted","existed":false}}"#;
+    assert_eq!((deleted.status, deleted.text()), (200, each));
+    let left = send(address, "GET", "/cache?keys=a,&consistency=quorum", &[], b"").await;
+    assert_eq!(left.text(), r#"{"a":null,"":"3"}"#);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_writes_each_that_fails_says_why() {
+    let mut cluster = TestCluster::start_with(4, |config| config.replicas = 2).await;
+    let address = cluster.http(0);
+    for stopped in [2, 3] {
+        cluster.stop_node(stopped).await;
+    }
+    // With two nodes of four gone some keys have both of their owners, some one, some none.
+    let keys: Vec<String> = (0..64).map(|n| format!("key {n}")).collect();
+    let entries: Vec<_> = keys.iter().map(|key| serde_json::json!({ "key": key, "value": "v" })).collect();
+    let entries = serde_json::json!({ "entries": entries }).to_string();
+    let deletes = serde_json::json!({ "keys": keys }).to_string();
+    eventually("the others are known to be gone", async || {
+        let target = "/cache?consistency=all&timeoutMs=500";
+        for (method, body, done) in [("POST", &entries, "stored"), ("DELETE", &deletes, "deleted")] {
+            let reply = send(address, method, target, &[JSON], body.as_bytes()).await;
+            assert_eq!((reply.status, reply.header("shoal-reached")), (207, "ALL"), "{reply:?}");
+            let results = reply.json();
+            let results = results.as_object().unwrap();
+            assert_eq!(results.len(), keys.len());
+            let succeeded = results.values().filter(|each| each["status"] == done).count();
+            let problems: Vec<_> =
+                results.values().map(|each| &each["problem"]).filter(|p| !p.is_null()).collect();
+            assert_eq!(succeeded + problems.len(), keys.len());
+            assert!(
+                succeeded > 0 && problems.iter().all(|problem| problem["maybe"].is_boolean()),
+                "{results:?}"
+            );
+            if !problems.iter().all(|problem| problem["kind"] == "unavailable" && problem["status"] == 503) {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,6 +243,13 @@ async fn a_node_without_a_ring_asks_to_come_back() {
         let reply = send(cluster.http(0), method, target, &[], b"").await;
         assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "{method} {target}");
         assert_eq!(reply.problem().0, "not_ready");
+    }
+    for (method, body) in
+        [("POST", r#"{"entries":[{"key":"k","value":"v"}]}"#), ("DELETE", r#"{"keys":["k"]}"#)]
+    {
+        let reply = send(cluster.http(0), method, "/cache", &[JSON], body.as_bytes()).await;
+        assert_eq!((reply.status, reply.header("retry-after")), (503, "1"), "nothing was done to any key");
+        assert_eq!((reply.json()["key"].as_str(), reply.json()["maybe"].as_bool()), (Some("k"), Some(false)));
     }
 }
 

@@ -15,7 +15,7 @@ struct Case(
     &'static str,
 );
 
-const CASES: [Case; 45] = [
+const CASES: [Case; 58] = [
     // Keys.
     Case("GET", "/cache/%", &[], b"", 400, "key: '%' is not a percent-encoded byte"),
     Case("GET", "/cache/a%2", &[], b"", 400, "key: '%2' is not"),
@@ -76,16 +76,9 @@ const CASES: [Case; 45] = [
         &[JSON],
         b"{\"value\":\"v\",\"ttlSeconds\":-1}",
         400,
-        "ttlSeconds: invalid value",
+        "ttlSeconds: expected a whole number from 1 to 2000000000, or null, not -1",
     ),
-    Case(
-        "POST",
-        "/cache/k",
-        &[JSON],
-        b"{\"value\":\"v\",\"ttlSeconds\":1.5}",
-        400,
-        "ttlSeconds: invalid type",
-    ),
+    Case("POST", "/cache/k", &[JSON], b"{\"value\":\"v\",\"ttlSeconds\":1.5}", 400, "or null, not 1.5"),
     Case(
         "POST",
         "/cache/k",
@@ -112,10 +105,38 @@ const CASES: [Case; 45] = [
     ),
     Case("PUT", "/cache/k?ttlSeconds=soon", &[BYTES], b"v", 400, "ttlSeconds: expected a whole number"),
     Case("PATCH", "/cache/k", &[JSON], b"{}", 400, "missing field `ttlSeconds`"),
+    Case("PUT", "/cache/k?ttlSeconds=2000000001", &[BYTES], b"v", 400, "expected 1 to 2000000000"),
+    // Lists.
+    Case("POST", "/cache", &[], b"{}", 415, "Content-Type is missing"),
+    Case("POST", "/cache", &[BYTES], b"v", 415, "expected application/json"),
+    Case("POST", "/cache", &[JSON], b"{\"entries\":[]}", 400, "entries: the list is empty"),
+    Case("POST", "/cache", &[JSON], b"{\"entries\":{}}", 400, "entries: invalid type: map, expected a list"),
+    Case(
+        "POST",
+        "/cache",
+        &[JSON],
+        b"{\"entries\":[{\"key\":\"k\"}]}",
+        400,
+        "entries[0]: missing field `value`",
+    ),
+    Case(
+        "POST",
+        "/cache",
+        &[JSON],
+        b"{\"entries\":[{\"key\":\"a\",\"value\":\"v\"},{\"key\":\"b\",\"value\":\"v\",\"ttlSeconds\":0}]}",
+        400,
+        "ttlSeconds 0 is out of range",
+    ),
+    Case("POST", "/cache?ttlSeconds=5", &[JSON], b"{}", 400, "unknown query parameter 'ttlSeconds'"),
+    Case("DELETE", "/cache", &[], b"", 415, "Content-Type is missing"),
+    Case("DELETE", "/cache", &[JSON], b"{\"keys\":\"k\"}", 400, "keys: invalid type: string"),
+    Case("DELETE", "/cache", &[JSON], b"{\"keys\":[\"k\",5]}", 400, "keys[1]: invalid type: integer"),
+    Case("DELETE", "/cache", &[JSON, ("if-match", "*")], b"{\"keys\":[\"k\"]}", 501, "condition if-match"),
     // Conditions and methods.
     Case("PUT", "/cache/k", &[BYTES, ("if-none-match", "*")], b"v", 501, "condition if-none-match"),
     Case("OPTIONS", "/cache/k", &[], b"", 405, "OPTIONS is not one of"),
-    Case("DELETE", "/cache?keys=k", &[], b"", 405, "DELETE is not one of"),
+    Case("DELETE", "/cache?keys=k", &[], b"", 400, "unknown query parameter 'keys'"),
+    Case("PUT", "/cache", &[BYTES], b"v", 405, "PUT is not one of"),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -168,6 +189,20 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
         (reply.status, reply.problem().1.as_str()),
         (413, "list of 10001 keys exceeds the limit of 10000")
     );
+    let list = |count: usize| format!("[{}]", vec![r#""k""#; count].join(","));
+    let many = format!(r#"{{"keys":{}}}"#, list(10_001));
+    let reply = send(address, "DELETE", "/cache", &[JSON], many.as_bytes()).await;
+    assert_eq!(reply.problem().1, "list of 10001 keys exceeds the limit of 10000");
+    assert_eq!(reply.status, 413);
+    // Each route has a limit of its own.
+    for (method, target, limit) in [("PATCH", "/cache/k", 1_024), ("DELETE", "/cache", 8 << 20)] {
+        let reply = send(address, method, target, &[JSON], &vec![b' '; limit + 1]).await;
+        let expected = format!("body of {} bytes exceeds the limit of {limit} bytes", limit + 1);
+        assert_eq!((reply.status, reply.problem().1), (413, expected));
+    }
+    let text = format!(r#"{{"entries":[{{"key":"k","value":"{}"}}]}}"#, "v".repeat((8 << 20) + 1));
+    let reply = send(address, "POST", "/cache", &[JSON], text.as_bytes()).await;
+    assert_eq!((reply.status, reply.json()["key"].as_str()), (413, Some("k")));
     // Beyond what the HTTP library holds: it answers itself, without a document.
     let key = format!("/cache/{}", "k".repeat(65_534 - 6));
     assert_eq!(send(address, "GET", &key, &[], b"").await.status, 414);

@@ -15,10 +15,10 @@ pub use consistency::{Consistency, UnknownConsistency};
 pub use key::{Key, KeyTooLong, MAX_KEY_BYTES};
 pub use node_id::{InvalidNodeId, MAX_NODE_ID_BYTES, NodeId};
 pub use replica_op::{
-    Cause, Inspection, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
-    ReplicaAnswer, ReplicaOp, RingVote, Trust, WriteAnswer,
+    Cause, ClockReading, Inspection, KeyListing, KeysPage, PullCursor, ReadAnswer, RebuildPage, RebuildState,
+    RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingVote, Trust, WriteAnswer,
 };
-pub use report::{HotKey, NodeReport, NodeStats};
+pub use report::{HotKey, NodeReport, NodeStats, PeerLink};
 pub use ring::{
     Ballot, InvalidRecord, MAX_MEMBERS, MAX_REPLICAS, MAX_VNODES, Member, NodeState, OwnerTable, Phase,
     RingRecord, Settings, Vnode,

@@ -22,6 +22,27 @@ pub struct PullCursor {
     pub hash: u64,
 }
 
+/// Which keys a listing asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyListing {
+    /// Of which vnodes, ascending.
+    pub vnodes: Vec<Vnode>,
+    /// Of this hash slot alone.
+    pub slot: Option<u16>,
+    /// Where the last page ended. Of a hash only the upper [`KeyListing::POSITION_BITS`] count: pages end between two
+    /// of these, so that a position fits a cursor of a client.
+    pub after: Option<PullCursor>,
+    /// About how many keys a page may have.
+    pub limit: u32,
+    /// The incarnation that is asked: another one keeps its keys in another order, and refuses.
+    pub source_generation: u64,
+}
+
+impl KeyListing {
+    /// How much of a hash tells where a page ended.
+    pub const POSITION_BITS: u32 = 32;
+}
+
 /// What one node may ask of another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplicaOp {
@@ -94,6 +115,10 @@ pub enum ReplicaOp {
         /// The key.
         key: Key,
     },
+    /// What does your hybrid clock read?
+    ReadClock,
+    /// Which keys with values do you hold? Changes nothing and counts as no use of them.
+    ListKeys(KeyListing),
 }
 
 /// What a replica holds under a key.
@@ -143,6 +168,24 @@ pub struct RebuildPage {
     pub entries: Vec<(Key, Stamped)>,
     /// Where to go on; `None` at the end.
     pub next: Option<PullCursor>,
+}
+
+/// Some keys of the vnodes that are listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeysPage {
+    /// Keys that had values.
+    pub keys: Vec<Key>,
+    /// Where to go on; `None` at the end. A page can be empty and yet not the last.
+    pub next: Option<PullCursor>,
+}
+
+/// What a node's hybrid clock reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    /// The largest tick it has made or seen ([`Tag::ticks`](super::Tag::ticks)).
+    pub ticks: u64,
+    /// All vnodes of the node are rebuilt: it has seen the tag of everything it must hold.
+    pub ready: bool,
 }
 
 /// An acceptor's answer to a prepare or an accept.
@@ -241,6 +284,10 @@ pub enum ReplicaAnswer {
     Report(Box<NodeReport>),
     /// To [`ReplicaOp::Inspect`].
     Inspection(Inspection),
+    /// To [`ReplicaOp::ReadClock`].
+    Clock(ClockReading),
+    /// To [`ReplicaOp::ListKeys`].
+    Keys(KeysPage),
     /// To anything.
     Refused(Refusal),
 }

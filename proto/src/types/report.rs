@@ -1,10 +1,13 @@
-use super::Key;
+use super::{Key, NodeId};
+use std::time::Duration;
 
 /// Counters of one node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NodeStats {
     /// Live entries held.
     pub entries: u64,
+    /// Those of them that expire.
+    pub expiring: u64,
     /// Tombstones and expired markers held.
     pub markers: u64,
     /// Bytes held: entries, markers, index.
@@ -55,4 +58,15 @@ pub struct HotKey {
     pub key: Key,
     /// Requests per second, estimated from a sample.
     pub per_second: f64,
+}
+
+/// A stream between two nodes that stands, as one of them tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerLink {
+    /// The node at the other end.
+    pub node: NodeId,
+    /// The telling node dialled it.
+    pub dialled: bool,
+    /// For how long it has stood.
+    pub age: Duration,
 }

@@ -1,4 +1,4 @@
-use super::{Consistency, NodeId, WriterId};
+use super::{Consistency, NodeId, Tag, WriterId};
 use std::collections::BTreeSet;
 
 /// The most vnodes a cluster can have: one per hash slot.
@@ -163,7 +163,7 @@ impl std::fmt::Debug for OwnerTable {
 /// Settings that belong to the cluster rather than to a node.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// Tag bits of the last cluster-wide flush; 0 if there was none.
+    /// Tag bits of the last cluster-wide flush: everything at or under it is gone. 0 if there was none.
     pub flush_tag: u64,
 }
 
@@ -176,6 +176,14 @@ pub struct RingRecord {
     members: Vec<Member>,
     table: OwnerTable,
     settings: Settings,
+}
+
+impl Settings {
+    /// Whether a version of this tag is gone because the whole cluster was flushed since.
+    #[must_use]
+    pub fn flushes(&self, tag: Tag) -> bool {
+        tag.to_bits() <= self.flush_tag
+    }
 }
 
 impl RingRecord {
@@ -214,6 +222,13 @@ impl RingRecord {
             }
         }
         Ok(Self { cluster_id, epoch, phase, members, table, settings })
+    }
+
+    /// The record of the next epoch that differs from this one in its settings alone: nothing moves, so there are no
+    /// phases to go through.
+    #[must_use]
+    pub fn with_settings(&self, settings: Settings) -> Self {
+        Self { epoch: self.epoch + 1, phase: Phase::New, settings, ..self.clone() }
     }
 
     /// The cluster's random identity.

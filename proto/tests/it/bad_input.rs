@@ -89,6 +89,8 @@ fn requests() {
     let nameless = replica::RebuildPull::default();
     assert!(matches!(why_not(Op::RebuildPull(nameless)), DecodeError::NodeId(_)));
     assert_eq!(why_not(Op::Inspect(replica::Inspect { key: bytes(len) })), too_long);
+    let nowhere = replica::ListKeys { slot: Some(1 << 16), ..Default::default() };
+    assert_eq!(why_not(Op::ListKeys(nowhere)), DecodeError::OutOfRange { field: "slot", value: 1 << 16 });
 }
 
 #[test]

@@ -5,10 +5,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use shoal_proto::types::{
-    Ballot, Cause, Generations, HotKey, Inspection, Key, Member, NodeId, NodeReport, NodeState, NodeStats,
-    OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState, RebuildStates, Refusal,
-    ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag, Trust, UnixMillis, Value,
-    Version, Vnode, WriteAnswer, WriterId,
+    Ballot, Cause, ClockReading, Generations, HotKey, Inspection, Key, KeyListing, KeysPage, Member, NodeId,
+    NodeReport, NodeState, NodeStats, OwnerTable, Phase, PullCursor, ReadAnswer, RebuildPage, RebuildState,
+    RebuildStates, Refusal, ReplicaAnswer, ReplicaOp, RingRecord, RingVote, Settings, Stamp, Stamped, Tag,
+    Trust, UnixMillis, Value, Version, Vnode, WriteAnswer, WriterId,
 };
 
 // ---- entries ----
@@ -164,7 +164,21 @@ pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
         Just(ReplicaOp::RingFetch),
         Just(ReplicaOp::Report),
         key().prop_map(|key| ReplicaOp::Inspect { key }),
+        Just(ReplicaOp::ReadClock),
+        listing().prop_map(ReplicaOp::ListKeys),
     ]
+}
+
+fn listing() -> impl Strategy<Value = KeyListing> {
+    (vnodes(), of(any::<u16>()), of(cursor()), any::<u32>(), any::<u64>()).prop_map(
+        |(vnodes, slot, after, limit, source_generation)| KeyListing {
+            vnodes,
+            slot,
+            after,
+            limit,
+            source_generation,
+        },
+    )
 }
 
 // ---- answers ----
@@ -183,6 +197,10 @@ pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
         of(boxed()).prop_map(ReplicaAnswer::RingState),
         report().prop_map(|report| ReplicaAnswer::Report(Box::new(report))),
         inspection().prop_map(ReplicaAnswer::Inspection),
+        (any::<u64>(), any::<bool>())
+            .prop_map(|(ticks, ready)| ReplicaAnswer::Clock(ClockReading { ticks, ready })),
+        (vec(key(), 0..8), of(cursor()))
+            .prop_map(|(keys, next)| ReplicaAnswer::Keys(KeysPage { keys, next })),
         refusal().prop_map(ReplicaAnswer::Refused),
     ]
 }
@@ -201,11 +219,12 @@ fn rate() -> impl Strategy<Value = f64> {
 
 fn report() -> impl Strategy<Value = NodeReport> {
     let hot_key = (key(), rate()).prop_map(|(key, per_second)| HotKey { key, per_second });
-    let stats = (any::<[u64; 14]>(), any::<[u32; 2]>()).prop_map(|(n, [vnodes_owned, vnodes_ready])| {
-        let [entries, markers, bytes, max_bytes, hits, misses, evictions, ..] = n;
+    let stats = (any::<[u64; 15]>(), any::<[u32; 2]>()).prop_map(|(n, [vnodes_owned, vnodes_ready])| {
+        let [entries, expiring, markers, bytes, max_bytes, hits, misses, evictions, ..] = n;
         let [.., expirations, hints, hint_bytes, connections, commands, requests, uptime_ms] = n;
         NodeStats {
             entries,
+            expiring,
             markers,
             bytes,
             max_bytes,

@@ -25,7 +25,8 @@ fn check_key(evidence: &Evidence, key: KeyId) -> Vec<Violation> {
     let mut violations = Vec::new();
 
     let held_once = evidence.at_heal.largest(&stored_as).max(converged.largest(&stored_as));
-    if held_once.map(Stamped::version) > final_entry.map(Stamped::version) {
+    let flushed = held_once.is_some_and(|held| history.may_be_flushed(held.version().tag, converged.at));
+    if held_once.map(Stamped::version) > final_entry.map(Stamped::version) && !flushed {
         let what = format!(
             "{key} converged to {:?} although a node held {:?}",
             final_entry.map(Stamped::version),
@@ -81,6 +82,19 @@ mod tests {
         assert_eq!(lost(vec![delete(1, 0..1, 5)], Some(dead(5))), 0);
         assert_eq!(lost(vec![delete(1, 0..1, 5)], None), 0);
         assert_eq!(lost(vec![delete(1, 0..1, 5)], Some(live(5))), 1);
+    }
+
+    #[test]
+    fn a_flush_leaves_nothing_and_excuses_nothing_newer() {
+        assert_eq!(lost(vec![write(1, 0..1, 5), flush(2..3, 6)], None), 0);
+        assert_eq!(lost(vec![write(1, 0..1, 5), flush(2..3, 0).maybe()], None), 0);
+        assert_eq!(lost(vec![flush(0..1, 4), write(1, 2..3, 5)], None), 1);
+        let mut held = evidence(vec![flush(0..1, 7)]);
+        held.at_heal = snapshot(1, [Some(live(7)), None, None]);
+        held.converged = snapshot(1, [None, None, None]);
+        assert_eq!(check(&held).len(), 0);
+        held.at_heal = snapshot(1, [Some(live(8)), None, None]);
+        assert_eq!(check(&held).len(), 1);
     }
 
     #[test]

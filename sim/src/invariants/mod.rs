@@ -6,6 +6,7 @@ pub mod deadlines;
 pub mod durability;
 pub mod expiry;
 mod floor;
+pub mod flush;
 pub mod freshness;
 pub mod monotonic;
 pub mod no_resurrection;
@@ -22,11 +23,12 @@ use crate::evidence::Evidence;
 pub type Invariant = fn(&Evidence) -> Vec<Violation>;
 
 /// All of them, in the order in which their violations are told.
-pub const ALL: [Invariant; 9] = [
+pub const ALL: [Invariant; 10] = [
     nothing_invented::check,
     freshness::check,
     monotonic::check,
     no_resurrection::check,
+    flush::check,
     expiry::check,
     durability::check,
     convergence::check,

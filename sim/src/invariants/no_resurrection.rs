@@ -1,10 +1,10 @@
-//! What was deleted at QUORUM does not come back: a later hit has a larger tag.
+//! What was deleted at QUORUM, or flushed, does not come back: a later hit has a larger tag.
 
 use super::Violation;
 use crate::{
     content::KeyId,
     evidence::Evidence,
-    history::{Action, Answer, Operation},
+    history::{Answer, Operation},
 };
 use shoal_proto::types::Tag;
 
@@ -22,7 +22,7 @@ fn check_key(evidence: &Evidence, key: KeyId) -> Vec<Violation> {
     let history = &evidence.history;
     let deletions: Vec<(&Operation, Tag)> = history
         .on(key)
-        .filter(|operation| operation.action == Action::Delete && history.is_quorum(operation))
+        .filter(|operation| operation.is_deletion() && history.is_quorum(operation))
         .filter_map(|operation| Some((operation, operation.own_tag()?)))
         .collect();
     let mut violations = Vec::new();
@@ -78,6 +78,12 @@ mod tests {
     fn once_the_owners_agree_a_hit_at_one_is_bound_too() {
         let late = CONVERGED_AT + 1;
         assert_eq!(resurrected(vec![delete(1, 0..10, 5), hit(1, late..late + 1, 3).at_one()]), 1);
+    }
+
+    #[test]
+    fn a_flush_deletes_every_key() {
+        assert_eq!(resurrected(vec![flush(0..10, 5), hit(1, 11..12, 5), hit(2, 11..12, 6)]), 1);
+        assert_eq!(resurrected(vec![flush(0..10, 5).maybe(), hit(1, 11..12, 5)]), 0);
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub(crate) fn delete(key: u16, time: Range<u64>, number: u64) -> Operation {
     call(key, Action::Delete, time, acknowledged(number))
 }
 
+/// Of all keys.
+pub(crate) fn flush(time: Range<u64>, number: u64) -> Operation {
+    call(0, Action::Flush, time, acknowledged(number))
+}
+
 pub(crate) fn hit(key: u16, time: Range<u64>, number: u64) -> Operation {
     let content = Content::Of(WriteId { client: 1, sequence: 1, key: KeyId(key) });
     call(

@@ -10,13 +10,15 @@ pub use build::{Simulation, build};
 pub use process::{Failure, Seed};
 
 /// The deliberate bugs that the simulation must catch, by the names the product knows them by.
-pub const MUTANTS: [&str; 6] = [
+pub const MUTANTS: [&str; 8] = [
     "skip_write_back",
     "vote_when_empty",
     "ignore_stamp_generations",
     "hint_new_tag",
     "repair_extends_expiry",
     "retry_new_tag",
+    "ignore_flush",
+    "flush_by_own_clock",
 ];
 
 /// Within how many seeds each must be caught.

@@ -7,6 +7,8 @@
 
 mod fault;
 mod flags;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod layers;
 mod rules;
 mod secret;

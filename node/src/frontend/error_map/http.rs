@@ -3,15 +3,47 @@ use crate::coordinator::CoordinatorError;
 /// How long a client that is told to come back should wait, in seconds.
 const COME_BACK: u16 = 1;
 
+/// What all problems of one kind have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// The status code.
+    pub status: u16,
+    /// Its name, which other doors know, too.
+    pub name: &'static str,
+    /// The same for people.
+    pub title: &'static str,
+}
+
+impl Kind {
+    /// The node has no ring yet.
+    pub const NOT_READY: Self = Self::new(503, "not_ready", "Node is not ready");
+    /// Too few owners can be asked.
+    pub const UNAVAILABLE: Self = Self::new(503, "unavailable", "Consistency level is out of reach");
+    /// Too few owners answered.
+    pub const TIMEOUT: Self = Self::new(504, "timeout", "Owners did not answer in time");
+    /// Nothing was done.
+    pub const OVERLOADED: Self = Self::new(503, "overloaded", "Too much is in flight");
+    /// What was asked for, or its answer, exceeds a limit.
+    pub const TOO_LARGE: Self = Self::new(413, "too_large", "Too large");
+    /// The client's tag is ahead of the clock.
+    pub const TAG_AHEAD: Self = Self::new(409, "tag_ahead", "Tag is ahead of the clock");
+    /// A flush has taken what the write did.
+    pub const FLUSHED: Self = Self::new(409, "flushed", "Write was overtaken by a flush");
+    /// The request can never succeed as it is.
+    pub const INVALID: Self = Self::new(400, "invalid", "Request is invalid");
+
+    /// A kind.
+    #[must_use]
+    pub const fn new(status: u16, name: &'static str, title: &'static str) -> Self {
+        Self { status, name, title }
+    }
+}
+
 /// What HTTP says for what the coordinator could not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HttpError {
-    /// The status code.
-    pub status: u16,
-    /// The name of the kind of error, which other doors know, too.
-    pub kind: &'static str,
-    /// What all errors of the kind have in common.
-    pub title: &'static str,
+    /// What went wrong.
+    pub kind: Kind,
     /// Seconds after which the same request may succeed; `None` where repeating it by itself does not help.
     pub retry_after: Option<u16>,
     /// A write may still take effect.
@@ -26,24 +58,23 @@ pub struct HttpError {
 /// | unavailable | 503 without | trying again does not bring owners back |
 /// | timeout | 504 | the owners are to this node what an upstream server is to a gateway |
 /// | invalid | 400 | repeating it can never help |
-/// | tag ahead | 409 | the tag conflicts with the clock |
+/// | too large | 413 | asking for less helps |
+/// | tag ahead, flushed | 409 | the tag conflicts with the clock, or with a flush |
+/// | flush unfinished | 503 without | as unavailable |
 #[must_use]
 pub fn http_error(error: &CoordinatorError) -> HttpError {
-    let (status, kind, title, retry_after, maybe) = match error {
-        CoordinatorError::NotReady => (503, "not_ready", "Node is not ready", Some(COME_BACK), false),
-        CoordinatorError::Unavailable { maybe, .. } => {
-            (503, "unavailable", "Consistency level is out of reach", None, *maybe)
-        }
-        CoordinatorError::Timeout { maybe, .. } => {
-            (504, "timeout", "Owners did not answer in time", None, *maybe)
-        }
-        CoordinatorError::Overloaded(_) => {
-            (503, "overloaded", "Too much is in flight", Some(COME_BACK), false)
-        }
-        CoordinatorError::TagAhead { .. } => (409, "tag_ahead", "Tag is ahead of the clock", None, false),
-        CoordinatorError::Invalid(_) => (400, "invalid", "Request is invalid", None, false),
+    let (kind, retry_after, maybe) = match error {
+        CoordinatorError::NotReady => (Kind::NOT_READY, Some(COME_BACK), false),
+        CoordinatorError::Unavailable { maybe, .. } => (Kind::UNAVAILABLE, None, *maybe),
+        CoordinatorError::Timeout { maybe, .. } => (Kind::TIMEOUT, None, *maybe),
+        CoordinatorError::Overloaded(_) => (Kind::OVERLOADED, Some(COME_BACK), false),
+        CoordinatorError::TooLarge(_) => (Kind::TOO_LARGE, None, false),
+        CoordinatorError::TagAhead { .. } => (Kind::TAG_AHEAD, None, false),
+        CoordinatorError::Flushed { maybe } => (Kind::FLUSHED, None, *maybe),
+        CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::UNAVAILABLE, None, *maybe),
+        CoordinatorError::Invalid(_) => (Kind::INVALID, None, false),
     };
-    HttpError { status, kind, title, retry_after, maybe }
+    HttpError { kind, retry_after, maybe }
 }
 
 #[cfg(test)]
@@ -63,12 +94,13 @@ mod tests {
             (unavailable, 503, "unavailable", None, true),
             (timeout, 504, "timeout", None, false),
             (CoordinatorError::Overloaded("queue"), 503, "overloaded", Some(1), false),
+            (CoordinatorError::TooLarge("values"), 413, "too_large", None, false),
             (CoordinatorError::TagAhead { ahead_ms: 900, allowed_ms: 500 }, 409, "tag_ahead", None, false),
             (CoordinatorError::Invalid("key".into()), 400, "invalid", None, false),
         ] {
             let said = http_error(&error);
             assert_eq!(
-                (said.status, said.kind, said.retry_after, said.maybe),
+                (said.kind.status, said.kind.name, said.retry_after, said.maybe),
                 (status, kind, retry_after, maybe)
             );
         }

@@ -6,10 +6,12 @@ use crate::{coordinator::CoordinatorError, metrics::Failure};
 pub(in crate::frontend) fn failure_label(error: &CoordinatorError) -> Failure {
     match error {
         CoordinatorError::NotReady => Failure::NotReady,
-        CoordinatorError::Unavailable { .. } => Failure::Unavailable,
+        CoordinatorError::Unavailable { .. }
+        | CoordinatorError::Flushed { .. }
+        | CoordinatorError::FlushUnfinished { .. } => Failure::Unavailable,
         CoordinatorError::Timeout { .. } => Failure::Timeout,
         CoordinatorError::Overloaded(_) => Failure::Overloaded,
         CoordinatorError::TagAhead { .. } => Failure::TagAhead,
-        CoordinatorError::Invalid(_) => Failure::Invalid,
+        CoordinatorError::TooLarge(_) | CoordinatorError::Invalid(_) => Failure::Invalid,
     }
 }

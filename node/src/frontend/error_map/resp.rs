@@ -15,7 +15,9 @@ const MAYBE: &str = "; the write may still take effect";
 /// | overloaded | `TRYAGAIN` | nothing was done and a moment later helps: clients try again with a pause |
 /// | unavailable | `NOQUORUM` | no client repeats it unasked: trying again does not bring owners back |
 /// | timeout | `TIMEOUT` | the same; and a write may have been done |
-/// | invalid, tag ahead | `ERR` | repeating it can never help |
+/// | flushed | `TRYAGAIN` | whatever the write did is gone: to send it again is to write after the flush |
+/// | flush unfinished | `NOQUORUM` | the same as unavailable |
+/// | invalid, too large, tag ahead | `ERR` | repeating it can never help |
 ///
 /// `CLUSTERDOWN` is avoided: cluster clients answer it with retries and a reload of the slots.
 #[must_use]
@@ -28,8 +30,11 @@ pub fn resp_error(error: &CoordinatorError) -> String {
         CoordinatorError::Timeout { maybe, .. } => {
             format!("TIMEOUT {error}{}", if *maybe { MAYBE } else { "" })
         }
-        CoordinatorError::Overloaded(_) => format!("TRYAGAIN {error}"),
-        CoordinatorError::TagAhead { .. } | CoordinatorError::Invalid(_) => format!("ERR {error}"),
+        CoordinatorError::FlushUnfinished { .. } => format!("NOQUORUM {error}"),
+        CoordinatorError::Overloaded(_) | CoordinatorError::Flushed { .. } => format!("TRYAGAIN {error}"),
+        CoordinatorError::TooLarge(_) | CoordinatorError::TagAhead { .. } | CoordinatorError::Invalid(_) => {
+            format!("ERR {error}")
+        }
     }
 }
 

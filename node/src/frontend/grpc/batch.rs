@@ -1,24 +1,23 @@
 //! Batch calls, as one operation per key.
 
-use super::translate::{expiry, key, options};
+use super::translate::{Fault, expiry, key, options};
 use crate::coordinator::{CoordinatorError, RequestOptions};
 use crate::frontend::{Command, Reply, Translated, error_map};
 use crate::limits;
 use shoal_proto::types::{Tag, UnixMillis, Value};
 use shoal_proto::wire::kv::v1 as kv;
-use tonic::Status;
 
 type Answer = Result<Reply, CoordinatorError>;
 
 // ---- requests ----
 
-pub(super) fn get(request: kv::BatchGetRequest) -> Result<Vec<Translated>, Status> {
-    let options = common(request.keys.len(), request.consistency, request.deadline_ms)?;
+pub(super) fn get(request: kv::BatchGetRequest) -> Result<Vec<Translated>, Fault> {
+    let options = common("keys", request.keys.len(), request.consistency, request.deadline_ms)?;
     Ok(request.keys.into_iter().map(|bytes| Ok((Command::Get(key(bytes)?), options))).collect())
 }
 
-pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<Translated>, Status> {
-    let common = common(request.entries.len(), request.consistency, request.deadline_ms)?;
+pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<Translated>, Fault> {
+    let common = common("entries", request.entries.len(), request.consistency, request.deadline_ms)?;
     let translate = |entry: kv::batch_set_request::Entry| {
         let value = Value::new(entry.value).map_err(|error| CoordinatorError::Invalid(error.to_string()))?;
         let options = RequestOptions { tag: Tag::from_bits(entry.tag), ..common };
@@ -27,17 +26,22 @@ pub(super) fn set(request: kv::BatchSetRequest, now: UnixMillis) -> Result<Vec<T
     Ok(request.entries.into_iter().map(translate).collect())
 }
 
-pub(super) fn delete(request: kv::BatchDeleteRequest) -> Result<Vec<Translated>, Status> {
-    let options = common(request.keys.len(), request.consistency, request.deadline_ms)?;
+pub(super) fn delete(request: kv::BatchDeleteRequest) -> Result<Vec<Translated>, Fault> {
+    let options = common("keys", request.keys.len(), request.consistency, request.deadline_ms)?;
     Ok(request.keys.into_iter().map(|bytes| Ok((Command::Delete(key(bytes)?), options))).collect())
 }
 
-fn common(keys: usize, consistency: i32, deadline_ms: u32) -> Result<RequestOptions, Status> {
+fn common(
+    field: &'static str,
+    keys: usize,
+    consistency: i32,
+    deadline_ms: u32,
+) -> Result<RequestOptions, Fault> {
     if keys > limits::BATCH_KEYS {
         let why = format!("batch of {keys} keys exceeds the limit of {}", limits::BATCH_KEYS);
-        return Err(error_map::status(&CoordinatorError::Invalid(why)));
+        return Err(Fault { field, why });
     }
-    options(consistency, deadline_ms, 0).map_err(|error| error_map::status(&error))
+    options(consistency, deadline_ms, 0)
 }
 
 // ---- answers ----

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md#requests>.
 
-use crate::coordinator::RequestOptions;
+use crate::{coordinator::RequestOptions, frontend::error_map};
 use std::time::Duration;
 use tonic::{Request, Status};
 
@@ -19,9 +19,8 @@ pub(super) fn of<T>(request: &Request<T>) -> Result<Option<Duration>, Status> {
     let Some(value) = request.metadata().get(HEADER) else { return Ok(None) };
     let timeout = value.to_str().ok().and_then(parse);
     timeout.map(|timeout| Some(timeout - timeout / 20)).ok_or_else(|| {
-        Status::invalid_argument(format!(
-            "malformed {HEADER} {value:?}: expected up to {DIGITS} digits and a unit"
-        ))
+        let why = format!("malformed {HEADER} {value:?}: expected up to {DIGITS} digits and a unit");
+        error_map::fault(HEADER, why)
     })
 }
 
@@ -34,7 +33,7 @@ pub(super) fn within(mut options: RequestOptions, patience: Option<Duration>) ->
     options
 }
 
-fn parse(text: &str) -> Option<Duration> {
+pub(super) fn parse(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if number.len() > DIGITS || !number.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -2,14 +2,14 @@
 
 use super::translate;
 use crate::coordinator::{Explanation, OwnerCopy, RequestOptions};
-use crate::frontend::{Command, Translated};
+use crate::frontend::Command;
 use shoal_proto::types::{CopyState, NodeId, Trust};
 use shoal_proto::wire::admin::v1::{
     self as admin,
     owner_copy::{State, Trust as WireTrust},
 };
 
-pub(super) fn request(request: admin::ExplainRequest) -> Translated {
+pub(super) fn request(request: admin::ExplainRequest) -> translate::Request {
     Ok((Command::Explain(translate::key(request.key)?), RequestOptions::default()))
 }
 

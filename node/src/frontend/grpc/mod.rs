@@ -6,6 +6,9 @@ mod access;
 mod batch;
 mod deadline;
 mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod keyspace;
 mod pipeline;
 mod translate;
 
@@ -19,7 +22,10 @@ use crate::limits;
 use futures::{StreamExt as _, stream::BoxStream};
 use pipeline::Begun;
 use shoal_proto::wire::admin::v1::admin_server::Admin;
-use shoal_proto::wire::admin::v1::{ExplainRequest, ExplainResponse, StatusRequest, StatusResponse};
+use shoal_proto::wire::admin::v1::{
+    ExplainRequest, ExplainResponse, FlushRequest, FlushResponse, ScanRequest, ScanResponse, StatusRequest,
+    StatusResponse,
+};
 use shoal_proto::wire::kv::v1 as kv;
 use shoal_proto::wire::kv::v1::kv_server::Kv;
 use shoal_proto::wire::kv::v1::operation_result::Result as Answer;
@@ -58,8 +64,8 @@ impl GrpcDoor {
     }
 
     /// Answers a unary call whose client waits for `patience`, unless it does not say.
-    async fn answer(&self, request: Translated, patience: Option<Duration>) -> Result<Reply, Status> {
-        let (command, options) = request.map_err(|error| error_map::status(&error))?;
+    async fn answer(&self, request: translate::Request, patience: Option<Duration>) -> Result<Reply, Status> {
+        let (command, options) = request?;
         let options = deadline::within(options, patience);
         let answer = match self.door.try_execute_one(command, &options) {
             Ok(answer) => answer,
@@ -95,7 +101,7 @@ impl GrpcDoor {
         let id = operation.id;
         let (command, options) = match translate::operation(operation, self.door.now()) {
             Ok(request) => request,
-            Err(error) => return Begun::Done(translate::result(id, Err(error))),
+            Err(fault) => return Begun::Done(translate::result(id, Err(fault.into()))),
         };
         if let Err(refusal) = self.gate.allow(caller, command.scope()) {
             let failure = Answer::Failure(error_map::refusal_failure(&refusal));
@@ -243,6 +249,24 @@ impl Admin for GrpcDoor {
         let patience = deadline::of(&request)?;
         match self.answer(explain::request(request.into_inner()), patience).await? {
             Reply::Explained(explanation) => Ok(Response::new((*explanation).into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn flush(&self, request: Request<FlushRequest>) -> Result<Response<FlushResponse>, Status> {
+        self.caller(&request, Scope::Write)?;
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::flush(request.get_ref()), patience).await? {
+            Reply::Flushed(flushed) => Ok(Response::new(flushed.into())),
+            _ => Err(mismatch()),
+        }
+    }
+
+    async fn scan(&self, request: Request<ScanRequest>) -> Result<Response<ScanResponse>, Status> {
+        self.caller(&request, Scope::Read)?;
+        let patience = deadline::of(&request)?;
+        match self.answer(keyspace::scan(request.into_inner()), patience).await? {
+            Reply::Scanned(page) => Ok(Response::new(page.into())),
             _ => Err(mismatch()),
         }
     }

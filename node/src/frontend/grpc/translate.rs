@@ -4,78 +4,106 @@ use crate::admin::{ClusterStatus, HotKey, NodeReport, NodeStats, NodeStatus, Top
 use crate::coordinator::{
     CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply,
 };
-use crate::frontend::{Command, Reply, Translated, error_map};
+use crate::frontend::{Command, Reply, error_map};
 use shoal_proto::convert::DecodeError;
 use shoal_proto::types::{Key, NodeId, Tag, UnixMillis, Value};
 use shoal_proto::wire::kv::v1::{operation::Op, operation_result::Result as Answer};
 use shoal_proto::wire::{admin::v1 as admin, kv::v1 as kv};
 use std::{collections::BTreeMap, time::Duration};
+use tonic::Status;
 
 // ---- requests ----
 
-pub(super) fn operation(operation: kv::Operation, now: UnixMillis) -> Translated {
+/// What a request asks for, or which of its fields is wrong.
+pub(super) type Request = Result<(Command, RequestOptions), Fault>;
+
+/// Something in a request that no node would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) field: &'static str,
+    pub(super) why: String,
+}
+
+impl From<Fault> for CoordinatorError {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(fault.why)
+    }
+}
+
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        error_map::fault(fault.field, fault.why)
+    }
+}
+
+impl<E: Into<DecodeError>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        let field = match &error {
+            DecodeError::Missing(field) | DecodeError::OutOfRange { field, .. } => field,
+            DecodeError::Key(_) => "key",
+            DecodeError::Value(_) => "value",
+            _ => "",
+        };
+        Self { field, why: error.to_string() }
+    }
+}
+
+pub(super) fn operation(operation: kv::Operation, now: UnixMillis) -> Request {
     match operation.op {
         Some(Op::Get(request)) => get(request),
         Some(Op::Set(request)) => set(request, now),
         Some(Op::Delete(request)) => delete(request),
         Some(Op::Expire(request)) => expire(request, now),
-        None => Err(CoordinatorError::Invalid("operation without a kind this version knows".into())),
+        None => Err(Fault { field: "op", why: "operation without a kind this version knows".into() }),
     }
 }
 
-pub(super) fn get(request: kv::GetRequest) -> Translated {
+pub(super) fn get(request: kv::GetRequest) -> Request {
     let options = options(request.consistency, request.deadline_ms, 0)?;
     Ok((Command::Get(key(request.key)?), options))
 }
 
-pub(super) fn set(request: kv::SetRequest, now: UnixMillis) -> Translated {
+pub(super) fn set(request: kv::SetRequest, now: UnixMillis) -> Request {
     let options = options(request.consistency, request.deadline_ms, request.tag)?;
-    let value = Value::new(request.value).map_err(invalid)?;
+    let value = Value::new(request.value)?;
     let expiry = match request.expires_at {
         0 => expiry(request.ttl_ms, now)?,
         at if at <= UnixMillis::MAX.0 => Expiry::At(UnixMillis(at)),
-        value => return Err(invalid(DecodeError::OutOfRange { field: "expires_at", value })),
+        value => return Err(DecodeError::OutOfRange { field: "expires_at", value }.into()),
     };
     Ok((Command::Set(key(request.key)?, value, expiry), options))
 }
 
-pub(super) fn delete(request: kv::DeleteRequest) -> Translated {
+pub(super) fn delete(request: kv::DeleteRequest) -> Request {
     let options = options(request.consistency, request.deadline_ms, request.tag)?;
     Ok((Command::Delete(key(request.key)?), options))
 }
 
-pub(super) fn expire(request: kv::ExpireRequest, now: UnixMillis) -> Translated {
+pub(super) fn expire(request: kv::ExpireRequest, now: UnixMillis) -> Request {
     let options = options(request.consistency, request.deadline_ms, 0)?;
     Ok((Command::Expire(key(request.key)?, expiry(request.ttl_ms, now)?), options))
 }
 
-pub(super) fn options(
-    consistency: i32,
-    deadline_ms: u32,
-    tag: u64,
-) -> Result<RequestOptions, CoordinatorError> {
+pub(super) fn options(consistency: i32, deadline_ms: u32, tag: u64) -> Result<RequestOptions, Fault> {
     Ok(RequestOptions {
-        consistency: kv::Consistency::level(consistency).map_err(invalid)?,
+        consistency: kv::Consistency::level(consistency)?,
         timeout: (deadline_ms > 0).then(|| Duration::from_millis(deadline_ms.into())),
         tag: Tag::from_bits(tag),
     })
 }
 
-pub(super) fn key(bytes: bytes::Bytes) -> Result<Key, CoordinatorError> {
-    Key::new(bytes).map_err(invalid)
+pub(super) fn key(bytes: bytes::Bytes) -> Result<Key, Fault> {
+    Ok(Key::new(bytes)?)
 }
 
-pub(super) fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, CoordinatorError> {
+pub(super) fn expiry(ttl_ms: u64, now: UnixMillis) -> Result<Expiry, Fault> {
     let ttl = Duration::from_millis(ttl_ms);
     match now.checked_add(ttl) {
         _ if ttl.is_zero() => Ok(Expiry::Never),
         Some(_) => Ok(Expiry::After(ttl)),
-        None => Err(invalid(DecodeError::OutOfRange { field: "ttl_ms", value: ttl_ms })),
+        None => Err(DecodeError::OutOfRange { field: "ttl_ms", value: ttl_ms }.into()),
     }
-}
-
-fn invalid(error: impl Into<DecodeError>) -> CoordinatorError {
-    CoordinatorError::Invalid(error.into().to_string())
 }
 
 // ---- answers ----
@@ -86,7 +114,9 @@ pub(super) fn result(id: u64, answer: Result<Reply, CoordinatorError>) -> kv::Op
         Ok(Reply::Stored(reply)) => Answer::Set(reply.into()),
         Ok(Reply::Deleted(reply)) => Answer::Delete(reply.into()),
         Ok(Reply::Touched(reply)) => Answer::Expire(reply.into()),
-        Ok(Reply::Explained(_)) => Answer::Failure(super::batch::mismatch()),
+        Ok(
+            Reply::Explained(_) | Reply::Usage(_) | Reply::Flushed(_) | Reply::Scanned(_) | Reply::Slot(_),
+        ) => Answer::Failure(super::batch::mismatch()),
         Err(error) => Answer::Failure(error_map::failure(&error)),
     };
     kv::OperationResult { id, result: Some(answer) }
@@ -195,6 +225,7 @@ fn report(NodeReport { stats, requests_per_second, hot_keys }: NodeReport) -> ad
         requests_per_second,
         hot_keys: hot_keys.into_iter().map(hot_key).collect(),
         markers: stats.markers,
+        expiring: stats.expiring,
         connections: stats.connections,
         commands: stats.commands,
     }
@@ -256,7 +287,7 @@ mod tests {
 
     fn why_not(op: Op) -> String {
         match operation(kv::Operation { id: 1, op: Some(op) }, NOW) {
-            Err(CoordinatorError::Invalid(why)) => why,
+            Err(fault) => fault.why,
             other => panic!("{other:?}"),
         }
     }
@@ -291,13 +322,16 @@ mod tests {
             let request = kv::SetRequest { ttl_ms: 1_500, expires_at, ..Default::default() };
             match set(request, NOW) {
                 Ok((Command::Set(_, _, expiry), _)) => Ok(expiry),
-                Err(CoordinatorError::Invalid(why)) => Err(why),
+                Err(fault) => Err((fault.field, fault.why)),
                 other => panic!("{other:?}"),
             }
         };
         assert_eq!(expiring(0), Ok(Expiry::After(Duration::from_millis(1_500))));
         assert_eq!(expiring(99), Ok(Expiry::At(UnixMillis(99))));
-        assert_eq!(expiring(1 << 42), Err(format!("expires_at {} is out of range", 1u64 << 42)));
+        assert_eq!(
+            expiring(1 << 42),
+            Err(("expires_at", format!("expires_at {} is out of range", 1u64 << 42)))
+        );
     }
 
     #[test]
@@ -317,6 +351,6 @@ mod tests {
             assert_eq!(why_not(Op::Set(overflowing)), format!("ttl_ms {ttl_ms} is out of range"));
         }
         let nothing = operation(kv::Operation { id: 1, op: None }, NOW);
-        assert!(matches!(nothing, Err(CoordinatorError::Invalid(why)) if why.contains("without a kind")));
+        assert!(matches!(nothing, Err(Fault { field: "op", why }) if why.contains("without a kind")));
     }
 }

@@ -7,11 +7,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub(super) struct Buffers(Arc<Semaphore>);
 
+/// A share of the buffers, given back when it is dropped.
+pub(super) type Room = OwnedSemaphorePermit;
+
 /// Bytes, with their share of the buffers.
 #[derive(Debug)]
 pub(super) struct Held {
     bytes: Vec<u8>,
-    room: OwnedSemaphorePermit,
+    room: Room,
 }
 
 impl Default for Buffers {
@@ -30,7 +33,7 @@ impl Buffers {
         Ok(Held { bytes, room })
     }
 
-    fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, CoordinatorError> {
+    fn room(&self, bytes: usize) -> Result<Room, CoordinatorError> {
         // A count that does not fit is larger than all there is.
         let count = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = self.0.clone().try_acquire_many_owned(count);
@@ -51,6 +54,11 @@ impl Held {
 
     pub(super) fn as_slice(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// The share alone, for what was made of the bytes.
+    pub(super) fn into_room(self) -> Room {
+        self.room
     }
 
     /// The same as a buffer that many may share. Their place is given back when the last has dropped it.

@@ -1,23 +1,43 @@
 //! The whole cluster as one JSON document: what the page shows.
 
-use super::percent;
+use super::{
+    percent,
+    route::{Answer, Form, Route, Served},
+};
 use crate::{
     admin::{ClusterInfo, ClusterStatus, HotKey, NodeReport, NodeStatus},
+    auth::Scope,
     limits,
 };
 use axum::{
-    Router,
     body::Bytes,
     extract::State,
-    http::{HeaderName, HeaderValue, header},
-    routing::get,
+    http::{HeaderName, HeaderValue, Method, header},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, sync::Arc};
 
-pub(super) fn routes(info: Arc<dyn ClusterInfo>) -> Router {
-    Router::new().route("/cluster.json", get(cluster)).with_state(info)
+static CLUSTER: Route = Route {
+    method: Method::GET,
+    path: "/cluster.json",
+    name: "cluster",
+    summary: "The cluster as this node sees it: what the page shows",
+    scope: Some(Scope::Read),
+    parameters: &[],
+    body: &[],
+    answers: &[Answer {
+        status: 200,
+        about: "All nodes, and what those say that answer.",
+        forms: &[Form::json::<Document>()],
+        headers: &[],
+    }],
+    problems: &[],
+};
+
+pub(super) fn routes(info: Arc<dyn ClusterInfo>) -> Vec<Served> {
+    vec![CLUSTER.by(cluster, info)]
 }
 
 /// Everybody who asks at about the same time shares one survey: see [`ClusterInfo::survey`].
@@ -32,7 +52,8 @@ async fn cluster(State(info): State<Arc<dyn ClusterInfo>>) -> ([(HeaderName, Hea
     (headers, Bytes::from(serde_json::to_vec(&document).unwrap_or_default()))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Cluster")]
 struct Document {
     cluster: String,
     cluster_id: String,
@@ -44,7 +65,7 @@ struct Document {
     nodes: Vec<Node>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Node {
     node_id: String,
     generation: u64,
@@ -63,7 +84,7 @@ struct Node {
     report: Option<Report>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Report {
     requests: u64,
     requests_per_second: f64,
@@ -82,7 +103,8 @@ struct Report {
     hot_keys: Vec<Hot>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "HotKey")]
 struct Hot {
     /// Percent-encoded, and no longer than it is shown.
     key: String,
@@ -175,11 +197,14 @@ impl From<HotKey> for Hot {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, *};
+    use super::{
+        super::{route::router, testing::*},
+        *,
+    };
 
     #[tokio::test]
     async fn nodes_that_do_not_answer_are_shown_without_a_report() {
-        let answer = ask(routes(info(true)), "GET", "/cluster.json").await;
+        let answer = ask(router(routes(info(true))), "GET", "/cluster.json").await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
         let document: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
         let [me, other] = document["nodes"].as_array().unwrap().as_slice() else { panic!("{document}") };

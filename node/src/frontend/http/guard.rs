@@ -7,19 +7,23 @@ use crate::{
     limits,
 };
 use axum::{
-    Router,
     extract::{Request, State},
     http::{HeaderValue, header::AUTHORIZATION},
     middleware::{self, Next},
     response::Response,
+    routing::MethodRouter,
 };
 
-/// Puts the routes of `router` behind `gate`. What no route answers needs nobody's leave.
-pub(super) fn guarded(router: Router, gate: Gate) -> Router {
-    router.route_layer(middleware::from_fn_with_state(gate, check))
+/// Puts a handler behind `gate`: it answers those whose scope includes `scope`.
+pub(super) fn guarded(handler: MethodRouter, gate: Gate, scope: Scope) -> MethodRouter {
+    handler.route_layer(middleware::from_fn_with_state((gate, scope), check))
 }
 
-async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Result<Response, Problem> {
+async fn check(
+    State((gate, scope)): State<(Gate, Scope)>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let mut identity = match gate.enter(header) {
         Ok(identity) => identity,
@@ -30,7 +34,6 @@ async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Result
             return Err(Problem::refused(&refusal));
         }
     };
-    let scope = if request.method().is_safe() { Scope::Read } else { Scope::Write };
     gate.allow(&mut identity, scope).map_err(|refusal| Problem::refused(&refusal))?;
     Ok(next.run(request).await)
 }
@@ -42,15 +45,20 @@ mod tests {
         auth::{Auth, Credential, Credentials, Digest},
         metrics::{DoorName, Metrics},
     };
-    use axum::{body::Body, routing::get};
+    use axum::{
+        Router,
+        body::Body,
+        routing::{get, post},
+    };
     use std::{future::pending, sync::Arc};
 
     fn router(secrets: &[(&str, Scope)]) -> Router {
         let each = |(name, scope): &(&str, Scope)| Credential::new(name, *scope, Digest::of(name.as_bytes()));
         let auth = Auth::new(Credentials::new(secrets.iter().map(each).collect()).unwrap());
         let gate = Gate::new(Arc::new(auth), Metrics::default().auth_refused.door(DoorName::Rest));
-        let route = get(async || "read").post(async |body: String| body).delete(async || "gone");
-        guarded(Router::new().route("/", route), gate)
+        let read = guarded(get(async || "read"), gate.clone(), Scope::Read);
+        let write = post(async |body: String| body).delete(async || "gone");
+        Router::new().route("/", read.merge(guarded(write, gate, Scope::Write)))
     }
 
     fn request(method: &str, authorization: Option<&str>) -> Request {

@@ -1,15 +1,52 @@
+use super::route::{Answer, Form, Route, Served};
 use crate::admin::ClusterInfo;
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json,
+    extract::State,
+    http::{Method, StatusCode},
+};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
 type Info = Arc<dyn ClusterInfo>;
 
-pub(super) fn routes(info: Info) -> Router {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready)).with_state(info)
+static LIVE: Route = Route {
+    method: Method::GET,
+    path: "/health/live",
+    name: "live",
+    summary: "Whether the process answers",
+    scope: None,
+    parameters: &[],
+    body: &[],
+    answers: &[Answer { status: 200, about: "It does.", forms: &[Form::plain("text/plain")], headers: &[] }],
+    problems: &[],
+};
+
+static READY: Route = Route {
+    method: Method::GET,
+    path: "/health/ready",
+    name: "ready",
+    summary: "Whether the node has its ring record and votes for all its vnodes",
+    scope: None,
+    parameters: &[],
+    body: &[],
+    answers: &[readiness(200, "It does."), readiness(503, "It does not yet.")],
+    problems: &[],
+};
+
+const READINESS: &[Form] = &[Form::json::<Readiness>()];
+
+const fn readiness(status: u16, about: &'static str) -> Answer {
+    Answer { status, about, forms: READINESS, headers: &[] }
 }
 
-#[derive(Serialize)]
+pub(super) fn routes(info: Info) -> Vec<Served> {
+    vec![LIVE.by(live, ()), READY.by(ready, info)]
+}
+
+/// How far a node is.
+#[derive(Serialize, JsonSchema)]
 struct Readiness {
     ready: bool,
     vnodes_ready: u32,
@@ -33,11 +70,14 @@ async fn ready(State(info): State<Info>) -> (StatusCode, Json<Readiness>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, *};
+    use super::{
+        super::{route::router, testing::*},
+        *,
+    };
 
     #[tokio::test]
     async fn a_node_that_rebuilds_is_live_but_not_ready() {
-        let answer = async |ready, path| ask(routes(info(ready)), "GET", path).await;
+        let answer = async |ready, path| ask(router(routes(info(ready))), "GET", path).await;
         assert_eq!(answer(false, "/health/live").await.status, 200);
         let rebuilding = answer(false, "/health/ready").await;
         assert_eq!((rebuilding.status, rebuilding.header("content-type")), (503, "application/json"));

@@ -1,9 +1,8 @@
-use crate::admin::ClusterInfo;
+use super::route::{Answer, Form, Route, Served};
+use crate::{admin::ClusterInfo, auth::Scope};
 use axum::{
-    Router,
     extract::State,
-    http::{HeaderName, header::CONTENT_TYPE},
-    routing::get,
+    http::{HeaderName, Method, header::CONTENT_TYPE},
 };
 use std::sync::Arc;
 
@@ -11,8 +10,25 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 
 type Info = Arc<dyn ClusterInfo>;
 
-pub(super) fn routes(info: Info) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(info)
+static METRICS: Route = Route {
+    method: Method::GET,
+    path: "/metrics",
+    name: "metrics",
+    summary: "All counters of the node",
+    scope: Some(Scope::Read),
+    parameters: &[],
+    body: &[],
+    answers: &[Answer {
+        status: 200,
+        about: "OpenMetrics text.",
+        forms: &[Form::plain("application/openmetrics-text")],
+        headers: &[],
+    }],
+    problems: &[],
+};
+
+pub(super) fn routes(info: Info) -> Vec<Served> {
+    vec![METRICS.by(metrics, info)]
 }
 
 async fn metrics(State(info): State<Info>) -> ([(HeaderName, &'static str); 1], String) {
@@ -21,11 +37,14 @@ async fn metrics(State(info): State<Info>) -> ([(HeaderName, &'static str); 1], 
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, *};
+    use super::{
+        super::{route::router, testing::*},
+        *,
+    };
 
     #[tokio::test]
     async fn metrics_are_openmetrics_text() {
-        let answer = ask(routes(info(true)), "GET", "/metrics").await;
+        let answer = ask(router(routes(info(true))), "GET", "/metrics").await;
         assert_eq!((answer.status, answer.body.as_str()), (200, "shoal_entries 5\n# EOF\n"));
         assert_eq!(
             answer.header("content-type"),

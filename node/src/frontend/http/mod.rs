@@ -3,9 +3,12 @@
 //! ```text
 //! connection -> server -> router -> guard -> cache -> coordinator
 //!                               |     |---> metrics, cluster -> ClusterInfo
-//!                               |     `---> page
+//!                               |     `---> page, openapi
 //!                               `-> health -> ClusterInfo
 //! ```
+//!
+//! Each module lists its routes with all they take and answer (`route`); the router and the document for programs are both
+//! made of that.
 //!
 //! Errors are problems (RFC 9457), whoever finds them.
 
@@ -15,14 +18,19 @@ mod cluster;
 mod guard;
 mod health;
 mod metrics;
+mod openapi;
 mod page;
 mod percent;
 mod problem;
+mod route;
 mod server;
 #[cfg(test)]
 mod testing;
 
 pub use server::serve;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use cache::fuzzing;
 
 use super::{Door, Gate};
 use crate::admin::ClusterInfo;
@@ -38,14 +46,20 @@ use std::sync::Arc;
 /// - `/`: a page that shows the cluster, and `/cluster.json`, which it shows;
 /// - `/health/live`: 200 as long as the process answers;
 /// - `/health/ready`: 200 once the node has its ring record and every vnode it owns is rebuilt, 503 before;
-/// - `/metrics`: all counters in OpenMetrics text.
+/// - `/metrics`: all counters in OpenMetrics text;
+/// - `/openapi.json`: all routes, for programs.
 ///
 /// Health is for everybody: those who ask have no secret, and learn nothing of the data. All else is for whom `gate` lets in.
 pub fn router(door: Door, gate: Gate, info: Arc<dyn ClusterInfo>) -> Router {
-    let health = health::routes(info.clone());
-    let facts = metrics::routes(info.clone()).merge(cluster::routes(info));
-    let guarded = guard::guarded(facts.merge(page::routes()).merge(cache::routes(door)), gate);
-    with_fallbacks(health.merge(guarded))
+    let routes = [
+        cache::routes(door),
+        page::routes(),
+        cluster::routes(info.clone()),
+        health::routes(info.clone()),
+        metrics::routes(info),
+    ];
+    let served = openapi::with_document(routes.into_iter().flatten().collect());
+    with_fallbacks(route::router(served.into_iter().map(|served| served.behind(&gate)).collect()))
 }
 
 /// Adds answers for what no route answers.
@@ -69,7 +83,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_no_route_answers_is_a_problem() {
-        let router = || with_fallbacks(health::routes(info(true)));
+        let router = || with_fallbacks(route::router(health::routes(info(true))));
         let answer = ask(router(), "GET", "/nothing").await;
         assert_eq!(answer.status, 404);
         assert_eq!(answer.header("content-type"), "application/problem+json");

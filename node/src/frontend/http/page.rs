@@ -1,17 +1,29 @@
+use super::route::{Answer, Form, Route, Served};
+use crate::auth::Scope;
 use axum::{
-    Router,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::{Html, IntoResponse as _},
-    routing::get,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use sha2::{Digest as _, Sha256};
 
 const PAGE: &str = include_str!("page.html");
 
-pub(super) fn routes() -> Router {
+static SHOW: Route = Route {
+    method: Method::GET,
+    path: "/",
+    name: "page",
+    summary: "The cluster, live, for people",
+    scope: Some(Scope::Read),
+    parameters: &[],
+    body: &[],
+    answers: &[Answer { status: 200, about: "A page.", forms: &[Form::plain("text/html")], headers: &[] }],
+    problems: &[],
+};
+
+pub(super) fn routes() -> Vec<Served> {
     let headers = headers();
-    Router::new().route("/", get(async move || (headers, Html(PAGE)).into_response()))
+    vec![SHOW.by(async move || (headers, Html(PAGE)).into_response(), ())]
 }
 
 fn headers() -> HeaderMap {
@@ -49,11 +61,14 @@ fn inside<'a>(page: &'a str, element: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::*, *};
+    use super::{
+        super::{route::router, testing::*},
+        *,
+    };
 
     #[tokio::test]
     async fn the_page_may_run_its_own_script_and_nothing_else() {
-        let answer = ask(routes(), "GET", "/").await;
+        let answer = ask(router(routes()), "GET", "/").await;
         assert_eq!((answer.status, answer.header("content-type")), (200, "text/html; charset=utf-8"));
         let policy = answer.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");

@@ -1,7 +1,8 @@
 //! A node's facts without a node, and requests without a socket.
 
 use crate::admin::{
-    ClusterInfo, ClusterStatus, HotKey, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+    ClusterInfo, ClusterStatus, HotKey, NodeAddress, NodeReport, NodeStats, NodeStatus, PeerLink, SlotRange,
+    Topology,
 };
 use axum::{
     Router,
@@ -35,6 +36,10 @@ impl ClusterInfo for Facts {
             host: "127.0.0.1".into(),
             port: 7379,
         }
+    }
+
+    fn redis_id(&self, node: &NodeId) -> String {
+        node.to_string()
     }
 
     fn key_slot(&self, _key: &[u8]) -> u16 {
@@ -74,6 +79,10 @@ impl ClusterInfo for Facts {
 
     fn topologies(&self) -> BoxStream<'static, Topology> {
         futures::stream::empty().boxed()
+    }
+
+    fn links(&self) -> Vec<PeerLink> {
+        Vec::new()
     }
 
     fn is_ready(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{
     budget::{Budget, Share},
-    explanation, outcome,
+    command, explanation, outcome,
     plan::{ExpiryUnit, Shape},
     writer::Writer,
 };
@@ -10,7 +10,7 @@ use crate::{
     coordinator::{CoordinatorError, Explanation, GetReply, Outcome},
     frontend::{Reply, error_map::resp_error},
 };
-use shoal_proto::types::{UnixMillis, Value};
+use shoal_proto::types::{Key, UnixMillis, Value};
 use std::sync::Arc;
 
 /// A finished plan, ready to be written.
@@ -18,9 +18,16 @@ use std::sync::Arc;
 pub(super) enum Answer {
     Ok,
     Integer(i64),
+    /// A number, or null.
+    Number(Option<i64>),
     Text(&'static str),
+    /// A word, or null.
+    Word(Option<&'static str>),
     Value(Option<Value>),
     Values(Vec<Option<Value>>),
+    Keys(Vec<Key>),
+    /// Where to go on, and keys.
+    Scan(u64, Vec<Key>),
     Explanation(Box<Explanation>),
     Error(CoordinatorError),
     /// With what it was worth, because the client wants to know.
@@ -45,11 +52,15 @@ impl Answer {
             (Reply::Value(reply), Shape::Type) => {
                 Self::Text(if reply.value.is_some() { "string" } else { "none" })
             }
+            (Reply::Value(reply), Shape::Encoding) => Self::Word(reply.value.as_ref().map(encoding)),
+            (Reply::Value(reply), Shape::References) => Self::Number(reply.value.map(|_| 1)),
             (Reply::Value(reply), Shape::Expiry(unit)) => Self::Integer(expiry(&reply, unit, now)),
-            (Reply::Value(reply), Shape::Existed | Shape::Stored | Shape::Explanation) => {
-                Self::Integer(i64::from(reply.value.is_some()))
-            }
-            (Reply::Stored(_), _) => Self::Ok,
+            (Reply::Value(reply), _) => Self::Integer(i64::from(reply.value.is_some())),
+            (Reply::Stored(_) | Reply::Flushed(_), _) => Self::Ok,
+            (Reply::Usage(bytes), _) => Self::Number(bytes.map(integer)),
+            (Reply::Scanned(page), _) => Self::Scan(page.cursor, page.keys),
+            (Reply::Slot(slot), Shape::Keys) => Self::Keys(slot.keys),
+            (Reply::Slot(slot), _) => Self::Integer(integer(slot.count)),
             (Reply::Explained(explanation), _) => Self::Explanation(explanation),
             (Reply::Deleted(reply) | Reply::Touched(reply), _) => Self::Integer(i64::from(reply.existed)),
         }
@@ -76,7 +87,16 @@ impl Answer {
             }
             Self::Ok => writer.ok(),
             Self::Integer(value) => writer.integer(*value),
+            Self::Number(Some(value)) => writer.integer(*value),
+            Self::Word(Some(word)) => writer.bulk(word.as_bytes()),
+            Self::Number(None) | Self::Word(None) => writer.null(),
             Self::Text(text) => writer.simple(text),
+            Self::Keys(keys) => write_keys(keys, writer),
+            Self::Scan(cursor, keys) => {
+                writer.array(2);
+                writer.bulk(cursor.to_string().as_bytes());
+                write_keys(keys, writer);
+            }
             Self::Value(value) => write_value(value.as_ref(), writer),
             Self::Values(values) => {
                 writer.array(values.len());
@@ -93,6 +113,28 @@ fn write_value(value: Option<&Value>, writer: &mut Writer<'_>) {
         Some(value) => writer.bulk(value.as_bytes()),
         None => writer.null(),
     }
+}
+
+fn write_keys(keys: &[Key], writer: &mut Writer<'_>) {
+    writer.array(keys.len());
+    keys.iter().for_each(|key| writer.bulk(key.as_bytes()));
+}
+
+/// How Redis would keep the value: an integer as a number, a short text beside its key.
+fn encoding(value: &Value) -> &'static str {
+    const EMBEDDED_BYTES: usize = 44;
+    let bytes = value.as_bytes();
+    if command::is_integer(bytes) {
+        "int"
+    } else if bytes.len() <= EMBEDDED_BYTES {
+        "embstr"
+    } else {
+        "raw"
+    }
+}
+
+fn integer(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn expiry(reply: &GetReply, unit: ExpiryUnit, now: UnixMillis) -> i64 {
@@ -150,7 +192,7 @@ impl Gathering {
             }
             Answer::Integer(value) => self.count += value,
             Answer::Error(error) => self.fail(index, error),
-            Answer::Value(_) | Answer::Ok | Answer::Text(_) | Answer::Values(_) | Answer::Explanation(_) => {}
+            _ => {}
         }
     }
 
@@ -205,6 +247,15 @@ mod tests {
             (Shape::Length, miss(), Answer::Integer(0)),
             (Shape::Type, hit("", None), Answer::Text("string")),
             (Shape::Type, miss(), Answer::Text("none")),
+            (Shape::Encoding, hit("-9223372036854775808", None), Answer::Word(Some("int"))),
+            (Shape::Encoding, hit("9223372036854775808", None), Answer::Word(Some("embstr"))),
+            (Shape::Encoding, hit("007", None), Answer::Word(Some("embstr"))),
+            (Shape::Encoding, hit(&"x".repeat(44), None), Answer::Word(Some("embstr"))),
+            (Shape::Encoding, hit(&"x".repeat(45), None), Answer::Word(Some("raw"))),
+            (Shape::Encoding, miss(), Answer::Word(None)),
+            (Shape::References, hit("v", None), Answer::Number(Some(1))),
+            (Shape::Usage, Reply::Usage(Some(97)), Answer::Number(Some(97))),
+            (Shape::Usage, Reply::Usage(None), Answer::Number(None)),
             (Shape::Existed, hit("", None), Answer::Integer(1)),
             (Shape::Existed, miss(), Answer::Integer(0)),
             (Shape::Existed, existed(true), Answer::Integer(1)),

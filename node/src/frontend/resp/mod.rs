@@ -16,6 +16,8 @@ mod budget;
 mod command;
 mod connection;
 mod explanation;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod inline;
 mod outcome;
 mod parser;
@@ -174,5 +176,5 @@ impl RespDoor {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;

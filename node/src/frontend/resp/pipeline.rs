@@ -29,6 +29,8 @@ pub(super) struct Pipeline<'a> {
     running: FuturesOrdered<BoxFuture<'a, (Answer, Share)>>,
     /// Keys that had to be waited for since the pipeline was last empty; true where one is written.
     keys: BTreeMap<Key, bool>,
+    /// Something about all keys is under way.
+    about_all: bool,
     /// Commands started since then.
     admitted: usize,
     budget: Arc<Budget>,
@@ -41,6 +43,7 @@ impl<'a> Pipeline<'a> {
             tally: door.backend.tally(),
             running: FuturesOrdered::new(),
             keys: BTreeMap::new(),
+            about_all: false,
             admitted: 0,
             budget: Arc::default(),
         }
@@ -51,13 +54,17 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Whether `plan` may start now: there is room, and it neither writes a key under way nor reads one being written.
+    /// What is about all keys starts, and is, alone.
     pub(super) fn admits(&self, plan: &Plan) -> bool {
         let commands = plan.commands();
-        let conflicts = |command: &Command| {
-            self.keys.get(command.key()).is_some_and(|written| *written || !command.is_read())
+        let conflicts = |command: &Command| match command.key() {
+            Some(key) => self.keys.get(key).is_some_and(|written| *written || !command.is_read()),
+            None => true,
         };
         self.is_empty()
-            || (self.admitted + commands.len() <= limits::RESP_BATCH && !commands.iter().any(conflicts))
+            || (!self.about_all
+                && self.admitted + commands.len() <= limits::RESP_BATCH
+                && !commands.iter().any(conflicts))
     }
 
     /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
@@ -82,6 +89,7 @@ impl<'a> Pipeline<'a> {
         let (answer, _share) = self.running.next().await?;
         if self.is_empty() {
             self.keys.clear();
+            self.about_all = false;
             self.admitted = 0;
         }
         Some(answer)
@@ -105,13 +113,21 @@ impl<'a> Pipeline<'a> {
                 None
             }
             Err(command) => {
-                self.keys.insert(command.key().clone(), !command.is_read());
+                self.note(&command);
                 let (backend, share) = (self.backend, Share::of(&self.budget));
                 let reply = backend.execute(command, options);
                 let done = reply.map(move |result| keep(answer(form, result, backend.now()), share));
                 self.running.push_back(done.boxed());
                 None
             }
+        }
+    }
+
+    /// Remembers what a command under way is about.
+    fn note(&mut self, command: &Command) {
+        match command.key() {
+            Some(key) => drop(self.keys.insert(key.clone(), !command.is_read())),
+            None => self.about_all = true,
         }
     }
 
@@ -141,7 +157,7 @@ impl<'a> Pipeline<'a> {
             return None;
         }
         for (_, command) in &rest {
-            self.keys.insert(command.key().clone(), !command.is_read());
+            self.note(command);
         }
         let done = async move {
             let run = |(index, command)| backend.execute(command, options).map(move |result| (index, result));

@@ -38,6 +38,18 @@ pub(super) enum Shape {
     Expiry(ExpiryUnit),
     /// What every owner holds.
     Explanation,
+    /// How Redis would keep the value, or null.
+    Encoding,
+    /// How many refer to the value, or null.
+    References,
+    /// What the key is charged, or null.
+    Usage,
+    /// A cursor and keys.
+    Scan,
+    /// How many keys there are.
+    KeyCount,
+    /// Keys.
+    Keys,
 }
 
 /// How an expiry is told.

@@ -3,10 +3,13 @@
 use super::{Backend, RespCounters, RespDoor};
 use crate::{
     admin::{
-        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, SlotRange, Topology,
+        ClusterInfo, ClusterStatus, NodeAddress, NodeReport, NodeStats, NodeStatus, PeerLink, SlotRange,
+        Topology,
     },
     auth::Auth,
-    coordinator::{CoordinatorError, ExistedReply, GetReply, RequestOptions, SetReply},
+    coordinator::{
+        CoordinatorError, ExistedReply, FlushReply, GetReply, RequestOptions, ScanReply, SetReply, SlotReply,
+    },
     frontend::{Command, Gate, Reply},
     metrics::{DoorName, DoorRequests, Metrics, Tally},
 };
@@ -18,13 +21,18 @@ use futures::{
 use parking_lot::Mutex;
 use shoal_membership::{Addresses, NodeInfo};
 use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 pub(super) use crate::test_support::outcome;
 
 pub(super) fn value(text: &str) -> Value {
     Value::new(text.to_owned()).unwrap()
+}
+
+/// The key of a command; nothing where it is about all keys.
+fn name(command: &Command) -> &[u8] {
+    command.key().map_or(&[], Key::as_bytes)
 }
 
 /// A map that answers at once what is local, and the rest when told to.
@@ -59,15 +67,13 @@ impl MapBackend {
     /// The keys of the remote commands held.
     pub(super) fn held_keys(&self) -> Vec<String> {
         let held = self.held.lock();
-        held.iter()
-            .map(|(command, ..)| String::from_utf8_lossy(command.key().as_bytes()).into_owned())
-            .collect()
+        held.iter().map(|(command, ..)| String::from_utf8_lossy(name(command)).into_owned()).collect()
     }
 
     fn run(&self, command: Command) -> Result<Reply, CoordinatorError> {
         let mut map = self.map.lock();
         let outcome = outcome();
-        if command.key().as_bytes().ends_with(b"!") {
+        if name(&command).ends_with(b"!") {
             return Err(CoordinatorError::NotReady);
         }
         Ok(match command {
@@ -84,6 +90,17 @@ impl MapBackend {
             }
             // A map has no owners.
             Command::Explain(_) => return Err(CoordinatorError::NotReady),
+            Command::Usage(key) => Reply::Usage(map.get(&key).map(|value| value.as_bytes().len() as u64)),
+            Command::Flush { .. } => {
+                map.clear();
+                let tag = shoal_proto::types::Tag::from_bits(1).unwrap();
+                Reply::Flushed(FlushReply { tag, epoch: 2, adopted: 1, members: 1 })
+            }
+            Command::Scan(_) => Reply::Scanned(ScanReply { keys: map.keys().cloned().collect(), cursor: 0 }),
+            Command::Slot { limit, .. } => {
+                let keys = map.keys().take(limit as usize).cloned().collect();
+                Reply::Slot(SlotReply { count: map.len() as u64, keys })
+            }
         })
     }
 }
@@ -103,7 +120,7 @@ impl Backend for MapBackend {
         _: &RequestOptions,
         _: &mut Tally,
     ) -> Result<Result<Reply, CoordinatorError>, Command> {
-        if self.remote && command.key().as_bytes().starts_with(b"r") {
+        if command.key().is_none() || (self.remote && name(&command).starts_with(b"r")) {
             return Err(command);
         }
         Ok(self.run(command))
@@ -141,6 +158,11 @@ fn address(port: u16) -> NodeAddress {
 impl ClusterInfo for ThreeNodes {
     fn me(&self) -> NodeAddress {
         address(1)
+    }
+
+    fn redis_id(&self, node: &NodeId) -> String {
+        let port = node.as_str().trim_start_matches("node-");
+        address(port.parse().unwrap()).redis_id
     }
 
     fn key_slot(&self, key: &[u8]) -> u16 {
@@ -200,6 +222,15 @@ impl ClusterInfo for ThreeNodes {
 
     fn topologies(&self) -> BoxStream<'static, Topology> {
         futures::stream::empty().boxed()
+    }
+
+    fn links(&self) -> Vec<PeerLink> {
+        let link = |port, dialled| PeerLink {
+            node: address(port).node_id,
+            dialled,
+            age: Duration::from_millis(123),
+        };
+        vec![link(2, true), link(2, false)]
     }
 
     fn is_ready(&self) -> bool {

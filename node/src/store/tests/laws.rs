@@ -25,6 +25,10 @@ enum Op {
         page_bytes: usize,
     },
     Clear(u16),
+    Forget {
+        key: u16,
+        through: u64,
+    },
 }
 
 /// A version as drawn: when it expires depends on when it is put.
@@ -75,6 +79,7 @@ fn ops(keys: u16, max_len: usize) -> impl Strategy<Value = Vec<Op>> {
         2 => (1..5usize).prop_map(|budget| Op::Expire { budget }),
         1 => (0..600usize).prop_map(|page_bytes| Op::Scan { page_bytes }),
         1 => (0..4 * VNODES).prop_map(Op::Clear),
+        2 => (0..keys, 1..30u64).prop_map(|(key, through)| Op::Forget { key, through }),
     ];
     proptest::collection::vec(op, 1..150)
 }
@@ -110,6 +115,10 @@ fn compare(store: &Store, mut model: Model, ops: Vec<Op>) {
             Op::Get(n) => {
                 let (vnode, key) = place(n);
                 assert_eq!(store.get(vnode, &key, now), model.get(vnode, &key, now));
+            }
+            Op::Forget { key: n, through } => {
+                let (vnode, key) = place(n);
+                assert_eq!(store.forget(vnode, &key, tag(through)), model.forget(vnode, &key, tag(through)));
             }
             Op::Peek(n) => {
                 let (vnode, key) = place(n);

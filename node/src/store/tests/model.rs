@@ -106,6 +106,15 @@ impl Model {
         self.markers.retain(|held| held.vnode != vnode);
     }
 
+    pub(super) fn forget(&mut self, vnode: Vnode, key: &Key, through: Tag) -> bool {
+        let is_it =
+            |held: &Held| held.vnode == vnode && held.key == *key && held.entry.version().tag <= through;
+        let before = self.live.len() + self.markers.len();
+        self.live.retain(|held| !is_it(held));
+        self.markers.retain(|held| !is_it(held));
+        self.live.len() + self.markers.len() < before
+    }
+
     /// Everything in a vnode, by key.
     pub(super) fn scan(&self, vnode: Vnode, now: UnixMillis) -> Vec<(Key, Stamped)> {
         let of_vnode = self.live.iter().chain(&self.markers).filter(|held| held.vnode == vnode);
@@ -118,6 +127,7 @@ impl Model {
     pub(super) fn stats(&self) -> StoreStats {
         StoreStats {
             entries: self.live.len() as u64,
+            expiring: self.live.iter().filter_map(due).count() as u64,
             markers: self.markers.len() as u64,
             bytes: self.live.iter().map(Held::weight).sum(),
             marker_bytes: self.markers.iter().map(Held::weight).sum(),

@@ -75,6 +75,7 @@ fn failure(error: ClientError) -> Failure {
         ClientError::Overloaded(_) => Failure::refused("overloaded"),
         ClientError::NotReady(_) => Failure::refused("not ready"),
         ClientError::TagAhead(_) => Failure::refused("tag ahead"),
+        ClientError::TagFlushed(_) => Failure::refused("tag flushed"),
         ClientError::Invalid(_) => Failure::refused("invalid"),
         ClientError::Protocol(_) => Failure::refused("malformed answer"),
     }

@@ -1,18 +1,24 @@
 //! What a request carries.
 
 use super::super::{
-    buffers::{Buffers, Held},
+    buffers::{Buffers, Held, Room},
     problem::Problem,
 };
 use super::accept::{BYTES, JSON};
-use super::request::TTL_SECONDS;
+use super::list::List;
+use super::request::{MOST_TTL_SECONDS, TTL_SECONDS};
 use crate::limits;
 use axum::{
     body::{Body, HttpBody as _},
     http::{HeaderMap, header},
 };
 use futures::StreamExt as _;
-use serde::{Deserialize, de::DeserializeOwned};
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::Number;
 use shoal_proto::types::{MAX_VALUE_BYTES, Value};
 use std::time::Duration;
 
@@ -23,19 +29,72 @@ pub(super) struct Stored {
     pub(super) ttl_seconds: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// A value, and for how many seconds.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct StoredDocument {
+#[schemars(rename = "Store")]
+pub(super) struct StoredDocument {
     value: String,
+    /// Without it the value stays.
+    #[serde(default, deserialize_with = "seconds")]
+    #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
     ttl_seconds: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// For how many seconds a value shall live from now; `null` for as long as it is not deleted.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct TouchedDocument {
-    /// Must be there; `null` for never.
-    #[serde(deserialize_with = "Option::deserialize")]
+#[schemars(rename = "Touch", extend("required" = ["ttlSeconds"]))]
+pub(super) struct TouchedDocument {
+    /// Must be there, also when it is `null`.
+    #[serde(deserialize_with = "seconds")]
+    #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
     ttl_seconds: Option<u64>,
+}
+
+/// Many values.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "StoreMany")]
+pub(super) struct StoredManyDocument {
+    #[schemars(with = "Vec<EntryDocument>", length(min = 1, max = limits::BATCH_KEYS))]
+    pub(super) entries: List<EntryDocument>,
+}
+
+/// One of many values. Of several for one key the last counts.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Entry")]
+pub(super) struct EntryDocument {
+    pub(super) key: String,
+    pub(super) value: String,
+    /// Without it the value stays.
+    #[serde(default, deserialize_with = "seconds")]
+    #[schemars(range(min = 1, max = MOST_TTL_SECONDS))]
+    pub(super) ttl_seconds: Option<u64>,
+}
+
+/// Many keys.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "DeleteMany")]
+pub(super) struct DeletedManyDocument {
+    #[schemars(with = "Vec<String>", length(min = 1, max = limits::BATCH_KEYS))]
+    pub(super) keys: List<String>,
+}
+
+/// A whole number of seconds or `null`. JSON does not tell `60.0` from `60`.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = |number: f64| {
+        (number.fract() == 0.0 && (0.0..=MOST_TTL_SECONDS as f64).contains(&number)).then_some(number as u64)
+    };
+    let seconds = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+    seconds.map(Some).ok_or_else(|| {
+        D::Error::custom(format!(
+            "expected a whole number from 1 to {MOST_TTL_SECONDS}, or null, not {number}"
+        ))
+    })
 }
 
 /// Reads what a request stores, as JSON or as it is. `ttl_seconds` is what its query says.
@@ -56,7 +115,7 @@ pub(super) async fn stored(
     if !media_type.eq_ignore_ascii_case(JSON) {
         return Err(other_type(&media_type, "expected application/json or application/octet-stream"));
     }
-    let document: StoredDocument = document(body, buffers).await?;
+    let (document, _) = document::<StoredDocument>(body, limits::HTTP_JSON_BYTES, buffers).await?;
     if document.ttl_seconds.is_some() && ttl_seconds.is_some() {
         return Err(Problem::invalid(format!("{TTL_SECONDS} is both in the query and in the body")));
     }
@@ -73,11 +132,27 @@ pub(super) async fn touched(
     body: Body,
     buffers: &Buffers,
 ) -> Result<Option<u64>, Problem> {
+    let (document, _) =
+        json_alone::<TouchedDocument>(headers, body, limits::HTTP_SMALL_JSON_BYTES, buffers).await?;
+    Ok(document.ttl_seconds)
+}
+
+/// Reads a document that a request must carry as JSON, of at most `limit` bytes. What comes of it may take as much until
+/// the room it is given is dropped.
+///
+/// # Errors
+/// As [`stored`].
+pub(super) async fn json_alone<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    buffers: &Buffers,
+) -> Result<(T, Room), Problem> {
     let media_type = media_type(headers)?;
     if !media_type.eq_ignore_ascii_case(JSON) {
         return Err(other_type(&media_type, "expected application/json"));
     }
-    Ok(document::<TouchedDocument>(body, buffers).await?.ttl_seconds)
+    document(body, limit, buffers).await
 }
 
 /// The type of the body, without parameters. A body without one is refused, too: it could come from any page that a
@@ -100,16 +175,21 @@ fn other_type(media_type: &str, expected: &str) -> Problem {
     Problem::unsupported_media_type(format!("Content-Type '{shown}' is not understood: {expected}"))
 }
 
-fn value(bytes: impl Into<bytes::Bytes>) -> Result<Value, Problem> {
+pub(super) fn value(bytes: impl Into<bytes::Bytes>) -> Result<Value, Problem> {
     Value::new(bytes).map_err(|error| Problem::too_large(error.to_string()))
 }
 
-async fn document<T: DeserializeOwned>(body: Body, buffers: &Buffers) -> Result<T, Problem> {
-    let bytes = read(body, limits::HTTP_JSON_BYTES, "body", buffers).await?;
-    parse(bytes.as_slice()).map_err(Problem::invalid)
+async fn document<T: DeserializeOwned>(
+    body: Body,
+    limit: usize,
+    buffers: &Buffers,
+) -> Result<(T, Room), Problem> {
+    let bytes = read(body, limit, "body", buffers).await?;
+    let document = parse(bytes.as_slice()).map_err(Problem::invalid)?;
+    Ok((document, bytes.into_room()))
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         match error.path().to_string().as_str() {

@@ -5,29 +5,39 @@
 mod accept;
 mod answer;
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
+mod list;
 mod many;
 mod request;
+mod routes;
 
-use super::{buffers::Buffers, problem::Problem};
+use super::{buffers::Buffers, problem::Problem, route::Served};
 use crate::coordinator::{CoordinatorError, RequestOptions, SetReply};
 use crate::frontend::{Command, Door, Reply};
+use crate::limits;
 use accept::Format;
 use axum::{
-    Router,
+    body::Body,
     extract::{Request, State},
+    http::HeaderMap,
     response::Response,
-    routing::get,
 };
 use request::{Query, no_conditions};
+use shoal_proto::types::Key;
 
-pub(super) fn routes(door: Door) -> Router {
-    let one = get(read).post(create).put(replace).patch(touch).delete(delete);
-    Router::new()
-        .route("/cache", get(read_many))
-        // The empty key is a key.
-        .route("/cache/", one.clone())
-        .route("/cache/{key}", one)
-        .with_state(Cache { door, buffers: Buffers::default() })
+pub(super) fn routes(door: Door) -> Vec<Served> {
+    let cache = Cache { door, buffers: Buffers::default() };
+    vec![
+        routes::READ.by(read, cache.clone()),
+        routes::CREATE.by(create, cache.clone()),
+        routes::REPLACE.by(replace, cache.clone()),
+        routes::TOUCH.by(touch, cache.clone()),
+        routes::DELETE.by(delete, cache.clone()),
+        routes::READ_MANY.by(read_many, cache.clone()),
+        routes::STORE_MANY.by(store_many, cache.clone()),
+        routes::DELETE_MANY.by(delete_many, cache),
+    ]
 }
 
 #[derive(Clone)]
@@ -48,6 +58,17 @@ impl Cache {
             }
         };
         answer.map_err(problem)
+    }
+
+    /// Runs commands on keys that are not the same.
+    async fn run_all(
+        &self,
+        commands: Vec<many::Keyed>,
+        options: RequestOptions,
+    ) -> Result<Vec<(Key, Result<Reply, CoordinatorError>)>, Problem> {
+        let door = self.door.clone();
+        let running = tokio::spawn(async move { many::run(&door, commands, options).await });
+        running.await.map_err(|_| aborted())
     }
 
     /// Stores what the request carries.
@@ -116,9 +137,35 @@ async fn read_many(State(cache): State<Cache>, request: Request) -> Result<Respo
     let options = query.options(&head.headers)?;
     accept::negotiate(&head.headers, &[Format::Json])?;
     let keys = many::keys(query.keys()?)?;
-    let door = cache.door.clone();
-    let running = tokio::spawn(async move { many::read(&door, keys, options).await });
-    many::answer(running.await.map_err(|_| aborted())?, &cache.buffers)
+    let reads = keys.into_iter().map(|key| (key.clone(), Command::Get(key))).collect();
+    many::found(cache.run_all(reads, options).await?, &cache.buffers)
+}
+
+async fn store_many(State(cache): State<Cache>, request: Request) -> Result<Response, Problem> {
+    let (options, headers, body) = write_of_many(request)?;
+    let limit = limits::HTTP_JSON_BYTES;
+    let (document, room) = body::json_alone(&headers, body, limit, &cache.buffers).await?;
+    let commands = many::stores(document, cache.door.now())?;
+    let answers = cache.run_all(commands, options).await?;
+    drop(room);
+    many::written(answers, &cache.buffers)
+}
+
+async fn delete_many(State(cache): State<Cache>, request: Request) -> Result<Response, Problem> {
+    let (options, headers, body) = write_of_many(request)?;
+    let limit = limits::HTTP_KEYS_JSON_BYTES;
+    let (document, room) = body::json_alone(&headers, body, limit, &cache.buffers).await?;
+    let answers = cache.run_all(many::deletes(document)?, options).await?;
+    drop(room);
+    many::written(answers, &cache.buffers)
+}
+
+/// What a write of many keys says outside of its body, and the body.
+fn write_of_many(request: Request) -> Result<(RequestOptions, HeaderMap, Body), Problem> {
+    let (head, body) = request.into_parts();
+    no_conditions(&head.headers)?;
+    let options = Query::parse(&head, &[])?.options(&head.headers)?;
+    Ok((options, head.headers, body))
 }
 
 fn of_write(error: CoordinatorError) -> Problem {

@@ -10,6 +10,8 @@ const CONSISTENCY: &str = "consistency";
 const TIMEOUT_MS: &str = "timeoutMs";
 pub(super) const TTL_SECONDS: &str = "ttlSeconds";
 const KEYS: &str = "keys";
+/// 63 years: what the end of time leaves room for until 2046.
+pub(super) const MOST_TTL_SECONDS: u64 = 2_000_000_000;
 
 const CONSISTENCY_HEADER: &str = "shoal-consistency";
 const TIMEOUT_HEADER: &str = "shoal-timeout-ms";
@@ -132,14 +134,13 @@ pub(super) fn key_from(text: &str) -> Result<Key, String> {
 /// When the seconds are none or go past the end of time.
 pub(super) fn expiry(ttl_seconds: Option<u64>, now: UnixMillis) -> Result<Expiry, Problem> {
     let Some(seconds) = ttl_seconds else { return Ok(Expiry::Never) };
-    let ttl = Duration::from_secs(seconds);
-    if ttl.is_zero() || now.checked_add(ttl).is_none() {
-        let most = UnixMillis::MAX.saturating_since(now).as_secs();
+    let most = MOST_TTL_SECONDS.min(UnixMillis::MAX.saturating_since(now).as_secs());
+    if !(1..=most).contains(&seconds) {
         return Err(Problem::invalid(format!(
             "{TTL_SECONDS} {seconds} is out of range: expected 1 to {most}, or none for a value that stays"
         )));
     }
-    Ok(Expiry::After(ttl))
+    Ok(Expiry::After(Duration::from_secs(seconds)))
 }
 
 /// # Errors

@@ -44,7 +44,7 @@ pub(in crate::frontend::resp) enum CommandError {
     #[error("invalid username-password pair or user is disabled.")]
     WrongPassword,
     #[error("User {user} has no permissions to run the '{}' command", command.to_ascii_lowercase())]
-    Forbidden { user: String, command: &'static str },
+    Forbidden { user: String, command: String },
     #[error("unsupported protocol version")]
     Protocol,
     #[error("DB index is out of range")]

@@ -9,11 +9,14 @@ mod error;
 mod hello;
 mod introspection;
 mod key;
+mod keyspace;
 mod number;
+mod object;
 mod server;
 mod string;
 
 pub(super) use error::CommandError;
+pub(super) use number::is_integer;
 
 use super::{RespDoor, plan::Plan, request::Request, session::Session, writer::Writer};
 use crate::{auth::Scope, coordinator::RequestOptions, metrics::Refused};
@@ -56,6 +59,11 @@ fn try_prepare(
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
         Handler::Levelless(plan) => Ok(Prepared::Plan(Plan { options, ..plan(&request, now)? })),
         Handler::Local(handler) => Ok(Prepared::Local(handler, request)),
+        Handler::Either(plan, handler) => Ok(match plan(&request)? {
+            Some(plan) => Prepared::Plan(Plan { options, ..plan }),
+            None => Prepared::Local(handler, request),
+        }),
+        Handler::NotOffered(why) => Err(CommandError::NotOffered(why)),
         Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
         Handler::Level => {
@@ -67,7 +75,8 @@ fn try_prepare(
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
                 Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::Local(_) | Handler::Levelless(_) | Handler::Level => {
+                Handler::NotOffered(why) => Err(CommandError::NotOffered(why)),
+                Handler::Local(_) | Handler::Either(..) | Handler::Levelless(_) | Handler::Level => {
                     Err(CommandError::NoLevel(spec.name))
                 }
             }
@@ -107,10 +116,14 @@ enum Handler {
     Levelless(fn(&Request, UnixMillis) -> Result<Plan, CommandError>),
     /// Answered by the connection.
     Local(fn(&mut Context<'_>, &Request) -> Result<(), CommandError>),
+    /// One or the other, depending on the subcommand.
+    Either(fn(&Request) -> Result<Option<Plan>, CommandError>, Answer),
     /// `CL`: answered by the connection, or a level before another command.
     Level,
     /// Known, and refused with the reason.
     NeedsConsensus,
+    /// Known, and refused for this reason.
+    NotOffered(&'static str),
 }
 
 impl Spec {
@@ -122,7 +135,7 @@ impl Spec {
     /// What a client must be allowed to do for it; `None` when it may still have to prove who it is.
     fn scope(&self) -> Option<Scope> {
         let is = |flag| self.flags.contains(&flag);
-        match (is("no_auth"), is("write") || is("admin")) {
+        match (is("no_auth"), is("write")) {
             (true, _) => None,
             (false, true) => Some(Scope::Write),
             (false, false) => Some(Scope::Read),
@@ -130,12 +143,13 @@ impl Spec {
     }
 
     fn is_offered(&self) -> bool {
-        !matches!(self.handler, Handler::NeedsConsensus)
+        !matches!(self.handler, Handler::NeedsConsensus | Handler::NotOffered(_))
     }
 }
 
 const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
 const FIRST: Keys = Keys { first: 1, last: 1, step: 1 };
+const SECOND: Keys = Keys { first: 2, last: 2, step: 1 };
 const ALL: Keys = Keys { first: 1, last: -1, step: 1 };
 const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 
@@ -145,6 +159,16 @@ const PLAIN: &[&str] = &["fast", "loading", "stale"];
 const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
 /// Where its keys are, `COMMAND GETKEYS` tells.
 const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
+
+/// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
+const ADMIN: &[(&str, &str)] = &[
+    ("CLIENT", "KILL"),
+    ("CLIENT", "PAUSE"),
+    ("CLIENT", "UNPAUSE"),
+    ("CONFIG", "RESETSTAT"),
+    ("CONFIG", "REWRITE"),
+    ("CONFIG", "SET"),
+];
 
 type Translate = fn(&Request, UnixMillis) -> Result<Plan, CommandError>;
 type Answer = fn(&mut Context<'_>, &Request) -> Result<(), CommandError>;
@@ -197,6 +221,22 @@ const fn refused(name: &'static str) -> Spec {
     Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
 }
 
+const fn flush(name: &'static str, summary: &'static str) -> Spec {
+    let handler = Handler::Levelless(keyspace::flush);
+    Spec { name, arguments: "[ASYNC | SYNC]", summary, arity: -1, flags: WRITE, keys: NONE, handler }
+}
+
+const fn either(
+    name: &'static str,
+    summary: &'static str,
+    keys: Keys,
+    plan: fn(&Request) -> Result<Option<Plan>, CommandError>,
+    answer: Answer,
+) -> Spec {
+    let (arguments, handler) = ("subcommand [argument ...]", Handler::Either(plan, answer));
+    Spec { name, arguments, summary, arity: -2, flags: &["readonly"], keys, handler }
+}
+
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
     local("ACL", "WHOAMI", "Tells which user the connection is", -2, acl::acl),
@@ -221,7 +261,7 @@ const SPECS: &[Spec] = &[
         -2,
         client::client,
     ),
-    local("CLUSTER", "subcommand [argument ...]", "Tells who owns which hash slots", -2, cluster::cluster),
+    either("CLUSTER", "Tells who owns which hash slots", NONE, cluster::plan, cluster::cluster),
     local(
         "COMMAND",
         "[subcommand [argument ...]]",
@@ -240,6 +280,8 @@ const SPECS: &[Spec] = &[
     write("EXPIRE", "key seconds", "Lets a key expire after a time", -3, FIRST, key::expire),
     write("EXPIREAT", "key unix-time-seconds", "Lets a key expire at an instant", -3, FIRST, key::expire_at),
     read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
+    flush("FLUSHALL", "Drops all keys of the whole cluster"),
+    flush("FLUSHDB", "Drops all keys of the whole cluster, which has one database"),
     read("GET", "key", "Reads a value", 2, FIRST, string::get),
     refused("GETDEL"),
     refused("GETEX"),
@@ -255,9 +297,22 @@ const SPECS: &[Spec] = &[
     refused("INCRBY"),
     refused("INCRBYFLOAT"),
     local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
+    Spec {
+        handler: Handler::NotOffered(keyspace::NO_KEYS),
+        ..read(
+            "KEYS",
+            "pattern",
+            "Refused: it would be as long as the cluster is large",
+            2,
+            NONE,
+            string::get,
+        )
+    },
+    either("MEMORY", "Tells what a key is charged", SECOND, object::memory_plan, object::memory),
     read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
     write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
     refused("MSETNX"),
+    either("OBJECT", "Tells how a value is kept", SECOND, object::object_plan, object::object),
     write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
     write("PEXPIRE", "key milliseconds", "Lets a key expire after a time", -3, FIRST, key::pexpire),
     write(
@@ -285,6 +340,15 @@ const SPECS: &[Spec] = &[
     refused("RENAME"),
     refused("RENAMENX"),
     unproven("RESET", "", "Makes the connection as it began", 1, connection::reset),
+    Spec {
+        name: "SCAN",
+        arguments: "cursor [MATCH pattern] [COUNT count] [TYPE type]",
+        summary: "Walks over all keys of the whole cluster",
+        arity: -2,
+        flags: &["readonly"],
+        keys: NONE,
+        handler: Handler::Levelless(keyspace::scan),
+    },
     local("SELECT", "index", "Accepts database 0, the only one", 2, connection::select),
     write(
         "SET",
@@ -353,14 +417,19 @@ fn find(request: &Request) -> Result<&'static Spec, CommandError> {
 /// The same, if the client may give it. Every request passes here, the one after `CL` as well.
 fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
     let spec = find(request)?;
-    let (why, error) = match (&session.identity, spec.scope()) {
-        // Nothing is looked up for who may do everything.
-        (Some(identity), _) if identity.scope() == Scope::Write => return Ok(spec),
+    // Nothing is looked up for who may do everything.
+    if session.identity.as_ref().is_some_and(|identity| identity.scope() == Scope::Write) {
+        return Ok(spec);
+    }
+    let admin = ADMIN.iter().find(|(name, sub)| *name == spec.name && is(request.argument(1), sub));
+    let needed = if admin.is_some() { Some(Scope::Write) } else { spec.scope() };
+    let (why, error) = match (&session.identity, needed) {
         (_, None) => return Ok(spec),
         (Some(identity), Some(scope)) if identity.scope() >= scope => return Ok(spec),
         (Some(identity), _) => {
             let user = identity.name().to_owned();
-            (Refused::Forbidden, CommandError::Forbidden { user, command: spec.name })
+            let command = admin.map_or_else(|| spec.name.to_owned(), |(name, sub)| format!("{name}|{sub}"));
+            (Refused::Forbidden, CommandError::Forbidden { user, command })
         }
         (None, _) => (Refused::Missing, CommandError::Unproven),
     };

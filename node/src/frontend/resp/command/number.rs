@@ -14,6 +14,11 @@ pub(super) fn integer(text: &[u8]) -> Result<i64, CommandError> {
     value.ok_or(CommandError::NotAnInteger)
 }
 
+/// Whether a text is an integer as Redis would keep it: in one way only, and in 64 bits.
+pub(in crate::frontend::resp) fn is_integer(text: &[u8]) -> bool {
+    integer(text).is_ok()
+}
+
 /// What the number of an expiry counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {

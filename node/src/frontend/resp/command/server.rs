@@ -149,7 +149,7 @@ fn keyspace_lines(Facts { stats, .. }: &Facts<'_>) -> Lines {
     if stats.entries == 0 {
         Vec::new()
     } else {
-        vec![("db0", format!("keys={},expires=0,avg_ttl=0", stats.entries))]
+        vec![("db0", format!("keys={},expires={},avg_ttl=0", stats.entries, stats.expiring))]
     }
 }
 

@@ -228,11 +228,11 @@ async fn clients_can_learn_who_owns_a_slot() {
     let id = |port: u16| format!("$40\r\n{port:040x}\r\n");
     let node = |port: u16| format!("*3\r\n$9\r\n127.0.0.1\r\n:{port}\r\n{}", id(port));
     let expected = format!(
-        "*2\r\n*4\r\n:0\r\n:8191\r\n{}{}*4\r\n:8192\r\n:16383\r\n{}{}",
+        // Node 3 is not there to be asked.
+        "*2\r\n*4\r\n:0\r\n:8191\r\n{}{}*3\r\n:8192\r\n:16383\r\n{}",
         node(1),
         node(2),
         node(2),
-        node(3)
     );
     assert_eq!(transcript("CLUSTER SLOTS", 2).await, expected);
     assert_eq!(transcript("CLUSTER KEYSLOT abc", 2).await, ":3\r\n");
@@ -250,7 +250,7 @@ async fn clients_can_learn_who_owns_a_slot() {
         shards.starts_with("*2\r\n%2\r\n$5\r\nslots\r\n*2\r\n:0\r\n:8191\r\n$5\r\nnodes\r\n*2\r\n%7\r\n"),
         "{shards}"
     );
-    assert!(shards.contains("$6\r\nfailed\r\n") && shards.contains("$7\r\nreplica\r\n"));
+    assert!(shards.contains("$4\r\nfail\r\n") && shards.contains("$7\r\nreplica\r\n"));
     assert!(
         transcript("CLUSTER INFO", 2).await.contains("cluster_state:ok\r\ncluster_slots_assigned:16384\r\n")
     );
@@ -258,6 +258,42 @@ async fn clients_can_learn_who_owns_a_slot() {
         transcript("CLUSTER MEET a 1", 2).await,
         "-ERR unknown subcommand 'MEET'. Try CLUSTER HELP.\r\n"
     );
+}
+
+#[tokio::test]
+async fn how_values_are_kept_is_told_or_refused_with_a_reason() {
+    assert!(transcript("OBJECT HELP", 2).await.starts_with("*9\r\n+OBJECT <subcommand>"));
+    assert!(transcript("OBJECT FREQ k", 2).await.starts_with("-ERR An LFU maxmemory policy is not selected"));
+    assert!(transcript("OBJECT IDLETIME k", 2).await.starts_with("-ERR idle time is not tracked"));
+    assert!(transcript("MEMORY DOCTOR", 2).await.starts_with("-ERR MEMORY has USAGE alone"));
+    assert_eq!(transcript("MEMORY FOO", 2).await, "-ERR unknown subcommand 'FOO'. Try MEMORY HELP.\r\n");
+    let link = |direction: &str, began| {
+        format!(
+            "%6\r\n$9\r\ndirection\r\n${}\r\n{direction}\r\n$4\r\nnode\r\n$40\r\n{:040x}\r\n$11\r\ncreate-time\r\n\
+             :{began}\r\n$6\r\nevents\r\n$2\r\nrw\r\n$21\r\nsend-buffer-allocated\r\n:0\r\n$16\r\nsend-buffer-used\r\n:0\r\n",
+            direction.len(),
+            2
+        )
+    };
+    let began = 1_700_000_000_000_u64;
+    let expected = format!("*2\r\n{}{}", link("to", began), link("from", began));
+    assert_eq!(transcript("CLUSTER LINKS", 3).await, expected);
+}
+
+#[tokio::test]
+async fn what_is_about_all_keys_waits_for_what_is_before_it_and_holds_up_what_is_behind() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"SET r1 one\r\nSET a 1\r\nSCAN 0\r\nFLUSHALL\r\nGET a\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    client.expect("+OK\r\n+OK\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$2\r\nr1\r\n").await;
+    held(&backend, &[""]).await;
+    backend.release(0);
+    client.expect("+OK\r\n$-1\r\n").await;
 }
 
 #[tokio::test]

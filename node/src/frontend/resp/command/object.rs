@@ -1,0 +1,95 @@
+//! `OBJECT` and `MEMORY`: how values are kept.
+
+use super::{Context, error::CommandError, is};
+use crate::frontend::{
+    Command,
+    resp::{
+        plan::{Plan, Shape},
+        request::Request,
+    },
+};
+use shoal_proto::types::Key;
+
+const OBJECT_HELP: [&str; 9] = [
+    "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "ENCODING <key>",
+    "    Return the kind of internal representation Redis would use for the value.",
+    "REFCOUNT <key>",
+    "    Return 1 for a key that exists.",
+    "IDLETIME <key>, FREQ <key>",
+    "    Refused: keys are kept in order of use, without the times or the number of uses.",
+    "HELP",
+    "    Print this help.",
+];
+const MEMORY_HELP: [&str; 5] = [
+    "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "USAGE <key> [SAMPLES <count>]",
+    "    Return what each owner is charged for the key, its value and what it takes to keep them.",
+    "HELP",
+    "    Print this help.",
+];
+const NO_IDLE_TIME: &str =
+    "idle time is not tracked: keys are kept in order of use, without the times at which they were used";
+/// As Redis says it.
+const NO_FREQUENCY: &str = "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
+                            when switching between policies at runtime LRU and LFU data will take some time to adjust.";
+const NO_MEMORY_REPORT: &str = "MEMORY has USAGE alone: INFO memory and the metrics tell what a node holds";
+
+/// `OBJECT ENCODING | REFCOUNT key`
+pub(super) fn object_plan(request: &Request) -> Result<Option<Plan>, CommandError> {
+    let shape = match (request.argument(1), request.len()) {
+        (sub, 3) if is(sub, "ENCODING") => Shape::Encoding,
+        (sub, 3) if is(sub, "REFCOUNT") => Shape::References,
+        _ => return Ok(None),
+    };
+    Ok(Some(Plan::one(Command::Get(Key::new(request.shared(2))?), shape)))
+}
+
+/// The other subcommands of `OBJECT`.
+pub(super) fn object(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
+    match (request.argument(1), request.len()) {
+        (sub, 2) if is(sub, "HELP") => help(&OBJECT_HELP, context),
+        (sub, 3) if is(sub, "IDLETIME") => return Err(CommandError::NotOffered(NO_IDLE_TIME)),
+        (sub, 3) if is(sub, "FREQ") => return Err(CommandError::NotOffered(NO_FREQUENCY)),
+        (sub, _)
+            if ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ", "HELP"].iter().any(|known| is(sub, known)) =>
+        {
+            return Err(CommandError::Arity("OBJECT"));
+        }
+        _ => return Err(CommandError::subcommand("OBJECT", request)),
+    }
+    Ok(())
+}
+
+/// `MEMORY USAGE key [SAMPLES count]`: a value has no parts to sample.
+pub(super) fn memory_plan(request: &Request) -> Result<Option<Plan>, CommandError> {
+    match (request.argument(1), request.len()) {
+        (sub, 3) if is(sub, "USAGE") => {}
+        (sub, 5) if is(sub, "USAGE") && is(request.argument(3), "SAMPLES") => {
+            if super::number::integer(request.argument(4))? < 0 {
+                return Err(CommandError::Syntax);
+            }
+        }
+        (sub, 4..) if is(sub, "USAGE") => return Err(CommandError::Syntax),
+        _ => return Ok(None),
+    }
+    Ok(Some(Plan::one(Command::Usage(Key::new(request.shared(2))?), Shape::Usage)))
+}
+
+/// The other subcommands of `MEMORY`.
+pub(super) fn memory(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
+    match (request.argument(1), request.len()) {
+        (sub, 2) if is(sub, "HELP") => help(&MEMORY_HELP, context),
+        (sub, 2) if ["STATS", "DOCTOR", "PURGE", "MALLOC-STATS"].iter().any(|known| is(sub, known)) => {
+            return Err(CommandError::NotOffered(NO_MEMORY_REPORT));
+        }
+        (sub, _) if is(sub, "USAGE") || is(sub, "HELP") => return Err(CommandError::Arity("MEMORY")),
+        _ => return Err(CommandError::subcommand("MEMORY", request)),
+    }
+    Ok(())
+}
+
+fn help(lines: &[&str], context: &mut Context<'_>) {
+    context.writer.array(lines.len());
+    lines.iter().for_each(|line| context.writer.simple(line));
+}
