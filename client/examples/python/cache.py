@@ -102,8 +102,7 @@ class Cache:
         for number, operation in enumerate(operations):
             operation.id = number
         messages = (
-            kv.PipelineRequest(operations=operations[start : start + many])
-            for start in range(0, len(operations), many)
+            kv.PipelineRequest(operations=operations[start : start + many]) for start in range(0, len(operations), many)
         )
         answers = self.stub.Pipeline(messages, timeout=30, metadata=self.metadata)
         # Results come in any order; the stream ends with the last of them.

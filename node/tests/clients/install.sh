@@ -20,6 +20,13 @@ unless_done() {
     if ! cmp -s "$list" "$done"; then "$@" && cp "$list" "$done"; fi
 }
 
+# Whether one of these programs is not here.
+lacking() {
+    local name
+    for name; do if ! command -v "$name" >/dev/null; then return; fi; done
+    return 1
+}
+
 as_root() {
     if [[ $(id -u) -eq 0 ]]; then "$@"; else sudo "$@"; fi
 }
@@ -40,13 +47,15 @@ javascript() {
 }
 
 clients=("$@")
-if wanted redis_cli redis_benchmark curl && ! command -v redis-cli redis-benchmark curl >/dev/null; then packages redis-tools curl; fi
+if wanted redis_cli redis_benchmark curl && lacking redis-cli redis-benchmark curl openssl; then
+    packages redis-tools curl openssl
+fi
 if wanted redis_py grpc_python; then
-    if ! python3 -m venv --help >/dev/null 2>&1; then packages python3 python3-venv; fi
+    if lacking python3 || ! python3 -c 'import ensurepip' 2>/dev/null; then packages python3 python3-venv; fi
     unless_done "$HERE/python/requirements.txt" python-done python
 fi
 if wanted ioredis node_redis grpc_js; then
-    if ! command -v node npm >/dev/null; then packages nodejs npm; fi
+    if lacking node npm; then packages nodejs npm; fi
     unless_done "$HERE/node/package-lock.json" javascript-done javascript
 fi
 if wanted rust; then

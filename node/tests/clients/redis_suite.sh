@@ -19,7 +19,7 @@ readonly PATIENCE=300
 
 fetch() {
     local options=(-o "Dir::Etc::sourcelist=$OUT/source.list" -o Dir::Etc::sourceparts=- -o "Dir::State::lists=$OUT/lists")
-    command -v tclsh >/dev/null || sudo apt-get install -y -qq tcl
+    command -v tclsh >/dev/null || fail "tclsh is not installed"
     mkdir -p "$OUT/lists/partial"
     echo "deb-src http://deb.debian.org/debian $RELEASE main" >"$OUT/source.list"
     (
@@ -43,10 +43,10 @@ suite() {
     ) | sed 's/\x1b\[[0-9;]*m//g'
 }
 
-[[ -e $OUT/redis-$VERSION/tests/test_helper.tcl ]] || fetch
 SHOAL=${SHOAL:-target/debug/shoal}
 if [[ $SHOAL == target/debug/shoal ]]; then CARGO_TARGET_DIR=target cargo build --locked --bin shoal; fi
 source docs/images/cluster.sh
+[[ -e $OUT/redis-$VERSION/tests/test_helper.tcl ]] || fetch
 start_nodes
 units=("$@")
 if [[ ${#units[@]} -eq 0 ]]; then units=("${UNITS[@]}"); fi

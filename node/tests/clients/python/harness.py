@@ -34,7 +34,7 @@ async def scenario(name, run):
     try:
         say(scenario=name, ok=True, note=await done(run()) or "")
     except Exception as error:  # Whatever it is, it is the finding.
-        say(scenario=name, ok=False, note=f"{type(error).__name__}: {error}")
+        say(scenario=name, ok=False, note=" ".join(f"{type(error).__name__}: {error}".split()))
 
 
 def expect(got, wanted):

@@ -6,7 +6,8 @@ source "$(dirname "${BASH_SOURCE[0]}")/harness.sh"
 readonly MODE=$2
 CACHE=http://$(address HTTP 0)/cache
 readonly JSON='Content-Type: application/json' BYTES='Content-Type: application/octet-stream'
-readonly SCRATCH=$(mktemp -d)
+SCRATCH=$(mktemp -d)
+readonly SCRATCH
 trap 'rm -rf "$SCRATCH"' EXIT
 curl=(curl -s --max-time 5)
 

@@ -57,7 +57,7 @@ mark() {
 # Writes and reads by the functions `write` and `read_back` while a node is killed and started again. The first argument
 # names the client, the second says whether it knows several nodes.
 node_killed() {
-    local name=$1 several=$2 kept=() errors=() back='' key at killed start end late
+    local name=$1 several=$2 kept=() errors=() back='' key at killed start late
     while [[ -z $back || $(now) -lt $((back + WATCH)) ]]; do
         key=$name:${#kept[@]}:${#errors[@]}
         if write "$key" && kept+=("$key") && got=$(read_back "${kept[RANDOM % ${#kept[@]}]}"); then
