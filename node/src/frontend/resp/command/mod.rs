@@ -156,9 +156,9 @@ const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
-const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
 /// Where its keys are, `COMMAND GETKEYS` tells.
 const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
+const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
 
 /// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
 const ADMIN: &[(&str, &str)] = &[
