@@ -5,14 +5,14 @@
 mod unproven;
 
 #[cfg(not(madsim))]
-use crate::frontend::{grpc::interceptor, http, standard};
+use crate::frontend::{grpc::interceptor, http, places, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
         Door, Gate,
         grpc::GrpcDoor,
-        resp::{RespDoor, serve},
+        resp::{Ends, RespDoor, serve},
     },
     limits,
     metrics::Connections,
@@ -88,7 +88,7 @@ impl Sockets {
     pub(crate) fn open(
         self,
         replica: ReplicaService,
-        grpc: GrpcDoor,
+        (grpc, connections): (GrpcDoor, Arc<Connections>),
         resp: Arc<RespDoor>,
         rest: Rest,
         info: Arc<dyn ClusterInfo>,
@@ -96,6 +96,9 @@ impl Sockets {
     ) -> Vec<JoinHandle<()>> {
         let mut tasks = vec![tokio::spawn(accept_resp(self.resp, resp, shutdown.clone()))];
         let mut server = Server::builder()
+            .max_concurrent_streams(limits::GRPC_STREAMS)
+            .http2_keepalive_interval(Some(limits::GRPC_PING))
+            .http2_keepalive_timeout(Some(limits::GRPC_PONG))
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
         let gate = grpc.gate().clone();
@@ -116,6 +119,7 @@ impl Sockets {
                 .add_service(Unproven(replica));
             let router = standard::mount(router, known, info.clone(), shutdown.clone());
             let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
+            let incoming = places::admit(incoming, connections, limits::GRPC_CLIENTS);
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
@@ -127,7 +131,7 @@ impl Sockets {
         }
         #[cfg(madsim)]
         {
-            drop((gate, rest.door, rest.gate, rest.connections, info));
+            drop((gate, rest.door, rest.gate, rest.connections, info, connections));
             let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
@@ -142,6 +146,15 @@ impl Sockets {
 
 async fn bind(door: &'static str, address: SocketAddr) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).await.map_err(|cause| BindError { door, address, cause })
+}
+
+/// Has the operating system ask after a client that is silent for `time`, as often as Redis does.
+#[cfg(not(madsim))]
+fn keep_alive(stream: &tokio::net::TcpStream, time: Option<std::time::Duration>) {
+    let Some(time) = time else { return };
+    let interval = (time / 3).max(std::time::Duration::from_secs(1));
+    let keepalive = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
 /// Serves connections until shutdown and until each of them has ended.
@@ -163,9 +176,13 @@ async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: Cance
             }
         };
         let _ = stream.set_nodelay(true);
+        #[cfg(not(madsim))]
+        keep_alive(&stream, door.live().tcp_keepalive());
+        let local = stream.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
+        let ends = Ends { peer: peer.to_string(), local };
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
         tokio::spawn(connections.track_future(async move {
-            if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
+            if let Err(error) = serve(stream, ends, door, closing).await {
                 tracing::debug!(%peer, %error, "RESP connection ended");
             }
         }));

@@ -12,7 +12,7 @@ pub mod requests;
 mod sample;
 mod table;
 
-pub use connections::{Connections, Place};
+pub use connections::{Connections, Ending, Place};
 pub use histogram::Histogram;
 pub use refusals::{DoorRefusals, Refusals, Refused};
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};

@@ -2,12 +2,14 @@ use super::{
     Layers, LogFilter, Settings,
     fault::SettingsError,
     rules::{self, Complaint, Given},
-    secret, tokens,
+    secret,
+    table::SETTINGS,
+    tokens,
     units::HostPort,
 };
 use shoal_membership::{Addresses, config::GossipConfig};
 use shoal_node::auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope};
-use shoal_node::config::{ListenAddresses, NodeConfig};
+use shoal_node::config::{ClientGrants, ListenAddresses, NodeConfig};
 use shoal_proto::types::NodeId;
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 
@@ -39,7 +41,7 @@ impl Setup {
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
             Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, credentials, advertise, node_id))
+                Ok(Self::from_parts(settings, secret, credentials, advertise, node_id, told(layers)))
             }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
@@ -66,6 +68,7 @@ impl Setup {
         credentials: Credentials,
         advertise: Addresses,
         node_id: NodeId,
+        told: Vec<(&'static str, String)>,
     ) -> Self {
         let directory = node_id.as_str().replace([':', '/'], "_");
         let seeds = if settings.bootstrap.0 {
@@ -105,9 +108,22 @@ impl Setup {
                 max_memory: settings.max_memory.0.0,
                 rebuild_patience: settings.rebuild_patience.0,
                 on_loss: settings.on_loss.0,
+                clients: ClientGrants {
+                    max_clients: settings.max_clients.0,
+                    idle_timeout: settings.idle_timeout.0,
+                    tcp_keepalive: settings.tcp_keepalive.0,
+                    output_limit: settings.output_limit.0.0,
+                    client_memory: settings.client_memory.0.0,
+                },
+                told,
             },
         }
     }
+}
+
+/// Every setting as it was written. None of them is itself a secret.
+fn told(layers: &Layers) -> Vec<(&'static str, String)> {
+    SETTINGS.iter().map(|setting| (setting.name, layers.value(setting.name))).collect()
 }
 
 /// What clients may prove, from everywhere it is kept.
