@@ -49,13 +49,14 @@ def meant(file):
 
 def main(results, explained, *units):
     explained = meant(Path(explained))
-    faults, counts, total = [], {}, 0
+    faults, counts, total, tried = [], {}, 0, 0
     print(f"{'unit':18}{'passed':>8}{'of':>6}{'share':>8}   not for other servers")
     for unit in units:
         passed, failed, ignored, done = read(Path(results) / unit.replace("/", "-"), unit)
         share = 100 * len(passed) / max(1, len(passed) + len(failed))
         print(f"{unit:18}{len(passed):8}{len(passed) + len(failed):6}{share:7.0f}%   {ignored}")
         total += len(passed)
+        tried += len(passed) + len(failed)
         if not done:
             faults.append(f"{unit}: it did not run to its end")
         for name, why in sorted(failed.items()):
@@ -66,6 +67,7 @@ def main(results, explained, *units):
         listed = {name for of, name in explained if of == unit}
         faults += [f"{unit}: {name}: it passes, though it is listed" for name in sorted(listed & passed)]
         faults += [f"{unit}: {name}: there is no such test" for name in sorted(listed - passed - failed.keys())]
+    print(f"{'all':18}{total:8}{tried:6}{100 * total / max(1, tried):7.0f}%")
     for reason, count in sorted(counts.items(), key=lambda pair: -pair[1]):
         print(f"{count:4} fail because {reason}")
     if total == 0:

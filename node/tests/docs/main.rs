@@ -25,12 +25,12 @@ use tokio::time::Instant;
 
 /// Programs that documents use and that not every machine has.
 const TOOLS: &[&str] = &["curl", "perl", "redis-benchmark", "redis-cli", "redis-server"];
-/// Interpreters that documents use, and what has to be there for the libraries that their programs use.
-const INTERPRETERS: &[(&str, &str)] = &[("python", PYTHON), ("node", NODE_MODULES)];
 /// Set to 1, what cannot be followed is a failure.
 const REQUIRED: &str = "SHOAL_REQUIRE_SNIPPETS";
 /// The only document to follow.
 const ONE: &str = "SHOAL_SNIPPETS_OF";
+/// Interpreters that documents use, and what has to be there for the libraries that their programs use.
+const INTERPRETERS: &[(&str, &str)] = &[("python", PYTHON), ("node", NODE_MODULES)];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
