@@ -40,10 +40,7 @@ pub struct Secrets {
 impl Secrets {
     /// Those that let a client in.
     pub fn right() -> Result<Self> {
-        Ok(Self {
-            password: Some(env::var("TRY_PASSWORD")?),
-            ca: Some(fs::read(env::var("TRY_TLS_CA")?)?),
-        })
+        Ok(Self { password: Some(env::var("TRY_PASSWORD")?), ca: Some(fs::read(env::var("TRY_TLS_CA")?)?) })
     }
 
     /// Those that do not, though each lacks one thing only.

@@ -87,7 +87,10 @@ impl Connection {
 }
 
 fn manager() -> ConnectionManagerConfig {
-    ConnectionManagerConfig::new().set_number_of_retries(3).set_connection_timeout(Some(TIMEOUT))
+    ConnectionManagerConfig::new()
+        .set_number_of_retries(3)
+        .set_connection_timeout(Some(TIMEOUT))
+        .set_response_timeout(Some(TIMEOUT))
 }
 
 fn opened<'a>(
