@@ -89,3 +89,8 @@ pub mod tls;
 
 pub use assembly::{Node, NodeError, RunningNode};
 pub use listen::Sockets;
+
+/// Its Rust is tested with this crate.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/CLIENTS.md")]
+struct Clients;
