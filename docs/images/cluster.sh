@@ -54,13 +54,15 @@ start_node() {
     started[i]=$!
 }
 
+# Waits for a node; SCHEME is https where it speaks TLS.
 ready() {
     curl -sf --retry 60 --retry-delay 1 --retry-all-errors -o "$WORK/ready" \
-        "http://127.0.0.1:$(port "$1" 1)/health/ready" || fail "node $1 is not ready: $(cat "$WORK/node-$1.log")"
+        "${SCHEME:-http}://127.0.0.1:$(port "$1" 1)/health/ready" || fail "node $1 is not ready: $(cat "$WORK/node-$1.log")"
 }
 
+# Starts all of them; arguments are more of each of them.
 start_nodes() {
     local i
-    for ((i = 0; i < NODES; i++)); do start_node "$i"; done
+    for ((i = 0; i < NODES; i++)); do start_node "$i" "$@"; done
     for ((i = 0; i < NODES; i++)); do ready "$i"; done
 }

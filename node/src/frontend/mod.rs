@@ -149,6 +149,14 @@ impl Command {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        !matches!(self, Self::Set(..) | Self::Delete(_) | Self::Expire(..) | Self::Flush { .. })
+        match self {
+            Self::Get(_) | Self::Explain(_) | Self::Usage(_) | Self::Scan(_) | Self::Slot { .. } => true,
+            Self::Set(..)
+            | Self::Delete(_)
+            | Self::Expire(..)
+            | Self::ExpireIf(..)
+            | Self::GetAndExpire(..)
+            | Self::Flush { .. } => false,
+        }
     }
 }

@@ -70,6 +70,10 @@ impl Source {
 /// The module in a file; `None` when it is only compiled for tests and fuzzing.
 fn module_of(file: &str) -> Option<String> {
     let (package, inner) = file.split_once("/src/")?;
+    // A package inside of a crate of the workspace tests that crate.
+    if package.contains('/') {
+        return None;
+    }
     let names: Vec<&str> = inner.strip_suffix(".rs")?.split('/').collect();
     if names.iter().any(|name| matches!(*name, "fuzzing" | "tests" | "testing" | "test_support")) {
         return None;

@@ -49,6 +49,7 @@ impl<'a> Follower<'a> {
                     let why = "a session begins with a command, after '$ '";
                     self.type_in(block, commands.map_err(|line| self.fault(line, why))?).await?;
                 }
+                Rule::Program(interpreter) => self.run_program(block, interpreter).await?,
                 Rule::Settings => self.check_settings(block).await?,
                 Rule::Json | Rule::Rust | Rule::Prose => {}
             }
@@ -100,6 +101,13 @@ impl<'a> Follower<'a> {
             return Ok(());
         }
         fault(&format!("the document shows\n{}", indented(&shown.join("\n"))))
+    }
+
+    /// A program is typed at its interpreter, beside the examples it may use.
+    async fn run_program(&mut self, block: &Block, interpreter: &str) -> Result<(), Fault> {
+        let text = format!("{interpreter} - <<'PROGRAM'\n{}PROGRAM", block.text);
+        let ran = self.terminal.run(&text).await;
+        self.judge(&Typed { line: block.line, text, shown: None }, &ran, &[])
     }
 
     /// Settings are kept as a reader would keep them, and checked by the command that is there for it.

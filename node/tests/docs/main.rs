@@ -13,7 +13,7 @@ mod terminal;
 use follow::{Fault, Follower};
 use markdown::Document;
 use rules::Rule;
-use sandbox::{DONE_ELSEWHERE, Network, Sandbox};
+use sandbox::{DONE_ELSEWHERE, NODE_MODULES, Network, PYTHON, Sandbox};
 use std::{
     collections::BTreeMap,
     env,
@@ -24,11 +24,13 @@ use terminal::{PATIENCE, Terminal};
 use tokio::time::Instant;
 
 /// Programs that documents use and that not every machine has.
-const TOOLS: &[&str] = &["curl", "perl", "redis-benchmark", "redis-cli", "redis-server"];
+const TOOLS: &[&str] = &["curl", "openssl", "perl", "redis-benchmark", "redis-cli", "redis-server"];
 /// Set to 1, what cannot be followed is a failure.
 const REQUIRED: &str = "SHOAL_REQUIRE_SNIPPETS";
 /// The only document to follow.
 const ONE: &str = "SHOAL_SNIPPETS_OF";
+/// Interpreters that documents use, and what has to be there for the libraries that their programs use.
+const INTERPRETERS: &[(&str, &str)] = &[("python", PYTHON), ("node", NODE_MODULES)];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().canonicalize().unwrap()
@@ -91,8 +93,8 @@ fn is_followed(document: &Document) -> bool {
     if env::var(ONE).is_ok_and(|name| name != document.name) {
         return false;
     }
-    let typed = [Rule::Script, Rule::Session, Rule::Settings];
-    document.blocks.iter().any(|block| rules::rule(block).is_ok_and(|rule| typed.contains(&rule)))
+    let read_only = [Rule::Json, Rule::Rust, Rule::Prose];
+    document.blocks.iter().any(|block| rules::rule(block).is_ok_and(|rule| !read_only.contains(&rule)))
 }
 
 /// The network to follow a document in, or what is missing here.
@@ -102,6 +104,13 @@ async fn prepare(document: &Document) -> Result<Network, String> {
     let missing: Vec<&str> = TOOLS.iter().filter(used).filter(missing).copied().collect();
     if !missing.is_empty() {
         return Err(format!("not installed: {}", missing.join(", ")));
+    }
+    let runs = |name| document.blocks.iter().any(|block| rules::rule(block) == Ok(Rule::Program(name)));
+    let absent = |(name, path): &&(&'static str, &str)| runs(*name) && !workspace().join(path).exists();
+    if let Some((name, path)) = INTERPRETERS.iter().find(absent) {
+        return Err(format!(
+            "no libraries for {name} in {path}: node/tests/clients/install.sh puts them there"
+        ));
     }
     Network::find()
         .await
@@ -183,6 +192,19 @@ mod planted {
         check("```sh\nexit 0\n```\n", "planted.md:2: it ended the shell").await;
         check("```sh\ncargo publish\n```\n", "cargo publish: not a command that snippets may use").await;
         check("```toml\nbootstrap = true\nreplicas = 0\n```\n", "invalid value '0' for replicas").await;
+    }
+
+    #[tokio::test]
+    async fn a_program_that_fails_is_found() {
+        for (kind, name, text) in [("python", "python", "assert 1 == 2"), ("js", "node", "throw 1")] {
+            let installed = INTERPRETERS.iter().find(|(interpreter, _)| *interpreter == name).unwrap().1;
+            if !workspace().join(installed).exists() {
+                eprintln!("SKIPPED: {installed} is not there");
+                continue;
+            }
+            check(&format!("```{kind}\n{text}\n```\n"), "planted.md:2: it exits with 1").await;
+            check(&format!("```{kind}\n```\n"), "").await;
+        }
     }
 
     #[tokio::test]

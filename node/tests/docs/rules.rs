@@ -15,6 +15,8 @@ pub(crate) enum Rule {
     Script,
     /// Commands, each of which prints what is shown.
     Session,
+    /// A program, run by this interpreter, that succeeds.
+    Program(&'static str),
     /// A settings file, which a node would take.
     Settings,
     /// Values that parse.
@@ -36,11 +38,13 @@ pub(crate) fn rule(block: &Block) -> Result<Rule, String> {
     match block.kind.as_str() {
         "sh" | "bash" => Ok(Rule::Script),
         "console" => Ok(Rule::Session),
+        "python" => Ok(Rule::Program("python")),
+        "js" => Ok(Rule::Program("node")),
         "toml" => Ok(Rule::Settings),
         "json" => Ok(Rule::Json),
         "rust" => Ok(Rule::Rust),
         kind if PROSE.contains(&kind) => Ok(Rule::Prose),
-        "" => Err("a block says what it is: sh, console, toml, json, rust or text".into()),
+        "" => Err("a block says what it is: sh, console, python, js, toml, json, rust or text".into()),
         kind => Err(format!("nothing checks blocks of the kind '{kind}'")),
     }
 }

@@ -24,6 +24,9 @@ pub(crate) const DONE_ELSEWHERE: &[(&str, &str)] = &[
         "sim/tests/simulation.rs runs seeds, .ci/run the mutants, shoal-sim parses each of these",
     ),
 ];
+/// Where `node/tests/clients/install.sh` puts an interpreter and what its programs use, from the workspace.
+pub(crate) const PYTHON: &str = "target/clients/venv/bin/python";
+pub(crate) const NODE_MODULES: &str = "target/clients/node_modules";
 /// Addresses of the machines that documents speak of, and what stands for them where they cannot be had.
 const MACHINES: [(&str, &str); 3] =
     [("10.0.0.1", "127.10.0.1"), ("10.0.0.2", "127.10.0.2"), ("10.0.0.3", "127.10.0.3")];
@@ -121,6 +124,14 @@ impl Sandbox {
         symlink(shoal, sandbox.checkout().join("target/release/shoal")).unwrap();
         script(&sandbox.checkout().join(".ci/run"), "# The tests that run this are run by it.");
         script(&sandbox.bin().join("cargo"), &cargo(shoal, &sandbox.left_out()));
+        let installed = |path: &str| quoted(workspace.join(path).to_str().unwrap());
+        script(&sandbox.bin().join("python"), &format!("exec {} \"$@\"", installed(PYTHON)));
+        let node = format!(
+            "export NODE_PATH={}\nPATH={}\nexec node \"$@\"",
+            installed(NODE_MODULES),
+            quoted(&env::var("PATH").unwrap())
+        );
+        script(&sandbox.bin().join("node"), &node);
         // What a terminal shows.
         script(
             &sandbox.bin().join("redis-cli"),
