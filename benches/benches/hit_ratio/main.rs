@@ -35,11 +35,12 @@ fn main() {
             Err(error) => println!("{name} cannot be read from {}: {error}", folder.display()),
         }
     }
-    if read.is_empty() {
-        return;
+    if read.iter().any(|(name, ..)| *name != BYTES_ALONE) {
+        by_objects(&read);
     }
-    by_objects(&read);
-    by_bytes(&read);
+    if read.iter().any(|(name, ..)| !OBJECTS_ALONE.contains(name)) {
+        by_bytes(&read);
+    }
 }
 
 type Cells = [(&'static str, Trace, &'static [f64])];
