@@ -65,6 +65,7 @@ for ((turn = 0; turn < TURNS; turn++)); do
     p99 >>"$WORK/alone"
     echo "alone:  p99 $(tail -1 "$WORK/alone") us, $(errors) errors, $(memory) MiB"
 
+    : >"$WORK/crowd"
     "$CROWD" "$(addresses 0)" --idle "$IDLE" --slow "$SLOW" --broken "$BROKEN" >"$WORK/crowd" 2>"$WORK/crowd.log" &
     started[1]=$!
     until grep -q ready "$WORK/crowd"; do sleep 0.1; kill -0 "${started[1]}" || fail "$(cat "$WORK/crowd.log")"; done

@@ -1,4 +1,4 @@
-use crate::Token;
+use crate::{TlsConfig, Token};
 use shoal_proto::types::{Consistency, Tag};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// How long connecting to one address may take.
     pub connect_timeout: Duration,
+    /// How nodes are spoken to over TLS; `None` speaks in the clear.
+    pub tls: Option<TlsConfig>,
     /// What is proven to nodes that ask for it; the same to all of them.
     pub token: Option<Token>,
     /// Which node a call goes to.
@@ -76,6 +78,7 @@ impl Default for ClientConfig {
         Self {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
+            tls: None,
             token: None,
             routing: Routing::Owners,
             zone: None,

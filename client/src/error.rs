@@ -1,6 +1,7 @@
+use crate::link::describe;
 use shoal_proto::ERROR_DOMAIN;
 use shoal_proto::wire::kv::v1::{Failure, failure::Kind};
-use std::fmt;
+use std::{error::Error as _, fmt};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -22,8 +23,10 @@ impl From<String> for Unreached {
 impl From<tonic::Status> for Unreached {
     fn from(status: tonic::Status) -> Self {
         let message = status.message().to_owned();
-        match status.code() {
-            Code::Unauthenticated => Self::Unauthenticated(message),
+        match (status.code(), status.source()) {
+            (Code::Unauthenticated, _) => Self::Unauthenticated(message),
+            // The transport's own word, which is short.
+            (_, Some(cause)) => Self::Other(format!("{message}: {}", describe(cause))),
             _ => Self::Other(message),
         }
     }

@@ -69,6 +69,7 @@ mod router;
 mod seed;
 mod stats;
 mod status;
+mod tls;
 mod token;
 mod topology;
 
@@ -86,6 +87,7 @@ pub use shoal_proto::types::{
 };
 pub use stats::Stats;
 pub use status::{LocalStatus, NodeStatus, Status};
+pub use tls::TlsConfig;
 pub use token::{InvalidToken, Token};
 pub use topology::{Topologies, Topology, TopologyNode};
 

@@ -1,3 +1,4 @@
+use crate::TlsConfig;
 use crate::config::{ClientConfig, KEEP_ALIVE, MAX_MESSAGE_BYTES};
 use crate::error::{ClientError, Unreached};
 use crate::heard::Heard;
@@ -30,11 +31,12 @@ pub(crate) struct Watch {
 pub(crate) struct Manner {
     patience: Duration,
     token: Option<Token>,
+    tls: Option<TlsConfig>,
 }
 
 impl From<&ClientConfig> for Manner {
     fn from(config: &ClientConfig) -> Self {
-        Self { patience: config.connect_timeout, token: config.token.clone() }
+        Self { patience: config.connect_timeout, token: config.token.clone(), tls: config.tls.clone() }
     }
 }
 
@@ -64,7 +66,7 @@ impl Dialler {
         for _ in 0..self.addresses.len() {
             let address = &self.addresses[self.next % self.addresses.len()];
             self.next += 1;
-            match in_time(self.manner.patience, open(address, &self.manner, self.heard.as_deref())).await {
+            match self.manner.link(address, self.heard.as_deref()).await {
                 Ok(link) => {
                     tracing::debug!(address, "connected");
                     return Ok(link);
@@ -83,38 +85,79 @@ impl Watch {
         manner: &Manner,
         heard: &Heard,
     ) -> Result<Option<Self>, Unreached> {
-        in_time(manner.patience, async { greet(&connect(address).await?, manner, heard).await }).await
+        manner.in_time(async { greet(&manner.channel(address).await?, manner, heard).await }).await
     }
 }
 
-async fn in_time<T>(
-    patience: Duration,
-    opening: impl Future<Output = Result<T, Unreached>>,
-) -> Result<T, Unreached> {
-    // Rare, and too large to lie in the future of every caller.
-    let opened = timeout(patience, Box::pin(opening)).await;
-    opened.unwrap_or_else(|_| Err(format!("no answer within {} ms", patience.as_millis()).into()))
-}
-
-async fn open(address: &str, manner: &Manner, heard: Option<&Heard>) -> Result<Link, Unreached> {
-    let channel = connect(address).await?;
-    if let Some(heard) = heard {
-        greet(&channel, manner, heard).await?;
+impl Manner {
+    async fn link(&self, address: &str, heard: Option<&Heard>) -> Result<Link, Unreached> {
+        self.in_time(async {
+            let channel = self.channel(address).await?;
+            if let Some(heard) = heard {
+                greet(&channel, self, heard).await?;
+            }
+            // One message on its way is enough: calls that come meanwhile travel together in the next.
+            let (requests, stream) = mpsc::channel(1);
+            let request = token::request(self.token.as_ref(), ReceiverStream::new(stream));
+            let replies = client(&channel).pipeline(request).await?.into_inner();
+            Ok(Link { channel, requests, replies })
+        })
+        .await
     }
-    // One message on its way is enough: calls that come meanwhile travel together in the next.
-    let (requests, stream) = mpsc::channel(1);
-    let request = token::request(manner.token.as_ref(), ReceiverStream::new(stream));
-    let replies = client(&channel).pipeline(request).await?.into_inner();
-    Ok(Link { channel, requests, replies })
-}
 
-async fn connect(address: &str) -> Result<Channel, String> {
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| describe(&error))?;
-    let endpoint = endpoint
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE)
-        .keep_alive_while_idle(true);
-    endpoint.connect().await.map_err(|error| describe(&error))
+    /// Puts what is behind an error of the transport into words, where that is known.
+    fn explain(&self, why: String) -> String {
+        let known = match &self.tls {
+            // An alert of TLS, read as the head of a frame.
+            None if why.contains("frame with invalid size") => {
+                "the node speaks TLS, and this client does not"
+            }
+            // Whether that arrives before the connection is gone is a matter of luck.
+            None if why.contains("operation was canceled") => {
+                "the node hung up, perhaps because it speaks TLS, and this client does not"
+            }
+            Some(_) if why.contains("InvalidContentType") => {
+                "the node does not speak TLS, and this client does"
+            }
+            Some(_) if why.contains("UnknownIssuer") => {
+                "the node's certificate is not signed by a CA that is trusted"
+            }
+            Some(_) if why.contains("CertificateRequired") => "the node asks for a certificate of the client",
+            Some(tls) if tls.identity.is_none() && why.contains("connection closed") => {
+                "the node hung up, perhaps because it asks for a certificate of the client"
+            }
+            _ => return why,
+        };
+        format!("{known} ({why})")
+    }
+
+    async fn in_time<T>(&self, opening: impl Future<Output = Result<T, Unreached>>) -> Result<T, Unreached> {
+        // Rare, and too large to lie in the future of every caller.
+        let opened = timeout(self.patience, Box::pin(opening)).await;
+        let opened = opened
+            .unwrap_or_else(|_| Err(format!("no answer within {} ms", self.patience.as_millis()).into()));
+        opened.map_err(|unreached| match unreached {
+            Unreached::Other(why) => Unreached::Other(self.explain(why)),
+            known => known,
+        })
+    }
+
+    async fn channel(&self, address: &str) -> Result<Channel, String> {
+        let connected = async {
+            let endpoint = match &self.tls {
+                None => Endpoint::from_shared(format!("http://{address}"))?,
+                Some(tls) => {
+                    Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls.dialling(address))?
+                }
+            };
+            let endpoint = endpoint
+                .http2_keep_alive_interval(KEEP_ALIVE)
+                .keep_alive_timeout(KEEP_ALIVE)
+                .keep_alive_while_idle(true);
+            endpoint.connect().await
+        };
+        connected.await.map_err(|error| describe(&error))
+    }
 }
 
 /// Learns the node's cluster, its clock and its topology.
@@ -141,9 +184,14 @@ fn client(channel: &Channel) -> KvClient<Channel> {
         .max_encoding_message_size(MAX_MESSAGE_BYTES)
 }
 
-/// An error with its causes: tonic's own text says only that there was one.
-fn describe(error: &(dyn Error + 'static)) -> String {
-    let causes: Vec<_> =
-        iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
+/// An error with its causes, each said once: tonic's own text says only that there was one.
+pub(crate) fn describe(error: &(dyn Error + 'static)) -> String {
+    let mut causes: Vec<String> = Vec::new();
+    for cause in iter::successors(Some(error), |&error| error.source()) {
+        let text = cause.to_string();
+        if !causes.iter().any(|told| told.contains(&text)) {
+            causes.push(text);
+        }
+    }
     causes.join(": ")
 }

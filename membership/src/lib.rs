@@ -6,6 +6,7 @@
 //!
 //! - [`mod@env`] carries the effects that differ per node: clock, randomness, the state file.
 //! - [`clock`] makes tags.
+//! - [`Secrets`] are what nodes prove to each other, and how they are replaced.
 //! - [`ring`] is pure: slots, the owner table and its editor, Paxos for the ring record.
 //! - [`view`] publishes immutable [`ClusterView`]s: the record, who is live, whose generation is what.
 //! - [`gossip`] (feature `gossip`) feeds the view from chitchat over a sealed transport.
@@ -47,9 +48,11 @@ pub mod env;
 pub mod gossip;
 pub mod node_info;
 pub mod ring;
+mod secrets;
 pub mod view;
 
 pub use clock::HybridClock;
 pub use env::{Env, Seed, StateError, StateFile, WallClock};
 pub use node_info::{Addresses, NodeInfo};
+pub use secrets::Secrets;
 pub use view::{Cluster, ClusterView};

@@ -12,7 +12,7 @@ use crate::{
     },
     info::{NodeFacts, Parts},
     limits,
-    listen::{BindError, Rest, Sockets},
+    listen::{BindError, Rest, Security, Services, Sockets},
     live::Live,
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
@@ -125,7 +125,7 @@ impl Node {
         let auth = Arc::new(Auth::new(config.credentials.clone()));
         let identity = Identity {
             cluster: config.cluster.clone(),
-            secret: config.secret.clone(),
+            secrets: config.secrets.clone(),
             node_id: config.node_id.clone(),
             generation: state.generation,
         };
@@ -161,7 +161,7 @@ impl Node {
             hints: hints.clone(),
         });
         let peers = Arc::new(Peers::new(
-            PeersConfig { identity: identity.clone() },
+            PeersConfig { identity: identity.clone(), tls: config.tls.clone() },
             cluster.clone(),
             env.clone(),
             shutdown.clone(),
@@ -195,6 +195,7 @@ impl Node {
             http: http_connections.clone(),
             grpc: grpc_connections.clone(),
             gossip: gossip.counters(),
+            tls: config.tls.clone(),
         }));
         let reporter: Weak<dyn Reporter> = Arc::<NodeFacts>::downgrade(&info);
         let _ = local.reporter.set(reporter);
@@ -213,8 +214,9 @@ impl Node {
             tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
-        let replica =
-            ReplicaService::new(identity, local.clone(), inbound, env.rng("handshakes"), closing.clone());
+        let rng = env.rng("handshakes");
+        let counters = peers.counters();
+        let replica = ReplicaService::new(identity, local.clone(), inbound, counters, rng, closing.clone());
         let door = |name| Door::new(coordinator.clone(), metrics.requests.door(name));
         let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
@@ -224,7 +226,9 @@ impl Node {
             Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
         let resp = Arc::new(resp);
         workers.push(tokio::spawn(resp.clone().sweep(shutdown.clone().cancelled_owned())));
-        let doors = sockets.open(replica, (grpc, grpc_connections), resp, rest, info.clone(), &closing);
+        let services = Services { replica, grpc, grpc_connections, resp, rest, info: info.clone() };
+        let security = Security { tls: config.tls.clone(), metrics: metrics.clone() };
+        let doors = sockets.open(services, &security, &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             auth,
@@ -372,7 +376,7 @@ fn gossip_settings(config: &NodeConfig) -> Result<GossipSettings, NodeError> {
     let advertise = &config.advertise.gossip;
     Ok(GossipSettings {
         cluster: config.cluster.clone(),
-        secrets: config.secret.iter().cloned().collect(),
+        secrets: config.secrets.clone(),
         listen: config.listen.gossip,
         advertise: advertise.parse().map_err(|_| NodeError::GossipAddress(advertise.clone()))?,
         seeds: config.seeds.iter().filter(|seed| *seed != advertise).cloned().collect(),

@@ -1,10 +1,10 @@
 //! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
 //! and checked elsewhere.
 
-use crate::{auth::Credentials, limits};
-use shoal_membership::{Addresses, config::GossipConfig};
+use crate::{auth::Credentials, limits, tls::Tls};
+use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, NodeId};
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// What becomes of a vnode when too few owners still hold memory of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,8 +61,11 @@ impl Default for ClientGrants {
 pub struct NodeConfig {
     /// The cluster's name; nodes of different names do not talk.
     pub cluster: String,
-    /// What nodes of the cluster prove to each other; without one everything stays on loopback.
-    pub secret: Option<String>,
+    /// What nodes of the cluster prove to each other; without any, everything stays on loopback. May be replaced while
+    /// the node runs.
+    pub secrets: Secrets,
+    /// How the TCP doors and the streams to peers are secured; `None` leaves them in the clear. May be replaced, too.
+    pub tls: Option<Arc<Tls>>,
     /// What clients are asked for; without any, everybody who reaches a door may do everything.
     pub credentials: Credentials,
     /// The node's name.

@@ -13,7 +13,7 @@
 //! founds a cluster of itself, keeps nothing on disk, and listens wherever there is room:
 //!
 //! ```
-//! use shoal_membership::{Addresses, Env, Seed, config::GossipConfig, env::{MemoryState, SystemClock}};
+//! use shoal_membership::{Addresses, Env, Secrets, Seed, config::GossipConfig, env::{MemoryState, SystemClock}};
 //! use shoal_node::{Node, Sockets, config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss}, coordinator::{Expiry, RequestOptions}};
 //! use shoal_proto::types::{Consistency, Key, NodeId, Value};
 //! use std::{sync::Arc, time::Duration};
@@ -23,7 +23,8 @@
 //! let gossip = std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?;
 //! let config = NodeConfig {
 //!     cluster: "example".into(),
-//!     secret: Some("sixteen bytes or more".into()),
+//!     secrets: Secrets::new(["sixteen bytes or more"]),
+//!     tls: None,
 //!     credentials: Default::default(),
 //!     node_id: NodeId::new("alone")?,
 //!     seeds: vec![gossip.to_string()],
@@ -84,6 +85,7 @@ pub mod ring;
 pub mod store;
 #[cfg(any(test, fuzzing))]
 mod test_support;
+pub mod tls;
 
 pub use assembly::{Node, NodeError, RunningNode};
 pub use listen::Sockets;

@@ -61,6 +61,12 @@ pub const TCP_KEEPALIVE: u64 = 300;
 pub const MAX_TCP_KEEPALIVE: u64 = 32_767;
 /// The least memory a node can be given: less cannot hold a few of the largest values beside the index.
 pub const MIN_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
+/// Connections accepted and not yet taken over by their door.
+pub const ACCEPTED_AHEAD: usize = 16;
+/// TLS handshakes under way at one door; one more ends that which has been under way for longest.
+pub const HANDSHAKES: usize = 512;
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long accepting rests after it failed.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Arguments of one RESP command.

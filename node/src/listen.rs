@@ -1,5 +1,10 @@
 //! Sockets. The one file of this crate in which a simulated node differs from a real one: the simulator knows gRPC
 //! servers by address alone and has no HTTP.
+//!
+//! Every other door takes its connections from `accept`, which leaves those of a door with TLS to `handshakes` first.
+
+mod accept;
+mod handshakes;
 
 #[cfg(not(madsim))]
 mod unproven;
@@ -15,9 +20,13 @@ use crate::{
         resp::{Ends, RespDoor, serve},
     },
     limits,
-    metrics::Connections,
+    metrics::{Connections, Metrics, SecuredDoor},
     replica::ReplicaService,
+    tls::Tls,
 };
+use accept::{Accepted, accept};
+use futures::{Stream, StreamExt as _};
+use handshakes::Handshakes;
 use shoal_proto::wire::{
     admin::v1::admin_server::AdminServer, kv::v1::kv_server::KvServer,
     replica::v1::replica_server::ReplicaServer,
@@ -40,6 +49,22 @@ pub struct Sockets {
     grpc: TcpListener,
     #[cfg(madsim)]
     grpc: SocketAddr,
+}
+
+/// What stands behind the sockets.
+pub(crate) struct Services {
+    pub(crate) replica: ReplicaService,
+    pub(crate) grpc: GrpcDoor,
+    pub(crate) grpc_connections: Arc<Connections>,
+    pub(crate) resp: Arc<RespDoor>,
+    pub(crate) rest: Rest,
+    pub(crate) info: Arc<dyn ClusterInfo>,
+}
+
+/// What doors are secured with, if they are, and where they count who is let in.
+pub(crate) struct Security {
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What the HTTP door runs its requests by, and where it counts its connections.
@@ -87,14 +112,19 @@ impl Sockets {
     /// Opens the doors until shutdown.
     pub(crate) fn open(
         self,
-        replica: ReplicaService,
-        (grpc, connections): (GrpcDoor, Arc<Connections>),
-        resp: Arc<RespDoor>,
-        rest: Rest,
-        info: Arc<dyn ClusterInfo>,
+        services: Services,
+        security: &Security,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let mut tasks = vec![tokio::spawn(accept_resp(self.resp, resp, shutdown.clone()))];
+        let Services { replica, grpc, grpc_connections, resp, rest, info } = services;
+        let enter = |door, listener, tasks: &mut Vec<_>| {
+            let (accepting, incoming) = accept(door, listener, security.handshakes(door), shutdown.clone());
+            tasks.push(accepting);
+            incoming
+        };
+        let mut tasks = Vec::new();
+        let incoming = enter(SecuredDoor::Resp, self.resp, &mut tasks);
+        tasks.push(tokio::spawn(serve_resp(incoming, resp, shutdown.clone())));
         let mut server = Server::builder()
             .max_concurrent_streams(limits::GRPC_STREAMS)
             .http2_keepalive_interval(Some(limits::GRPC_PING))
@@ -118,8 +148,8 @@ impl Sockets {
                 .add_service(InterceptedService::new(admin, known.clone()))
                 .add_service(Unproven(replica));
             let router = standard::mount(router, known, info.clone(), shutdown.clone());
-            let incoming = tonic::transport::server::TcpIncoming::from(self.grpc).with_nodelay(Some(true));
-            let incoming = places::admit(incoming, connections, limits::GRPC_CLIENTS);
+            let incoming = enter(SecuredDoor::Grpc, self.grpc, &mut tasks).map(|(stream, _)| Ok(stream));
+            let incoming = places::admit(incoming, grpc_connections, limits::GRPC_CLIENTS);
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
@@ -127,11 +157,12 @@ impl Sockets {
                 }
             }));
             let router = http::router(rest.door, rest.gate, info);
-            tasks.push(tokio::spawn(http::serve(self.http, router, rest.connections, shutdown.clone())));
+            let incoming = enter(SecuredDoor::Http, self.http, &mut tasks).map(|(stream, _)| stream);
+            tasks.push(tokio::spawn(http::serve(incoming, router, rest.connections, shutdown.clone())));
         }
         #[cfg(madsim)]
         {
-            drop((gate, rest.door, rest.gate, rest.connections, info, connections));
+            drop((gate, rest.door, rest.gate, rest.connections, info, grpc_connections));
             let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
@@ -157,28 +188,39 @@ fn keep_alive(stream: &tokio::net::TcpStream, time: Option<std::time::Duration>)
     let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
 }
 
+impl Security {
+    fn handshakes(&self, door: SecuredDoor) -> Option<Handshakes> {
+        self.tls.clone().map(|tls| Handshakes::new(door, tls, self.metrics.clone()))
+    }
+}
+
+/// Who is connected, for the services behind the gRPC door.
+#[cfg(not(madsim))]
+impl tonic::transport::server::Connected for crate::tls::Stream<tokio::net::TcpStream> {
+    type ConnectInfo = tonic::transport::server::TcpConnectInfo;
+
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.socket().connect_info()
+    }
+}
+
 /// Serves connections until shutdown and until each of them has ended.
-async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: CancellationToken) {
+async fn serve_resp(
+    mut incoming: impl Stream<Item = Accepted> + Unpin,
+    door: Arc<RespDoor>,
+    shutdown: CancellationToken,
+) {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = incoming.next() => accepted,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: leave the clients in the backlog for a moment.
-                tracing::warn!(%error, "cannot accept a RESP connection");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let _ = stream.set_nodelay(true);
+        let Some((stream, peer)) = accepted else { break };
         #[cfg(not(madsim))]
-        keep_alive(&stream, door.live().tcp_keepalive());
-        let local = stream.local_addr().map_or_else(|_| String::new(), |local| local.to_string());
+        keep_alive(stream.socket(), door.live().tcp_keepalive());
+        let local = stream.socket().local_addr().map_or_else(|_| String::new(), |local| local.to_string());
         let ends = Ends { peer: peer.to_string(), local };
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
         tokio::spawn(connections.track_future(async move {
@@ -187,7 +229,7 @@ async fn accept_resp(listener: TcpListener, door: Arc<RespDoor>, shutdown: Cance
             }
         }));
     }
-    drop(listener);
+    drop(incoming);
     connections.close();
     connections.wait().await;
 }

@@ -6,7 +6,7 @@ use crate::{
     coordinator::Outcome,
     live::Live,
 };
-use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo, config::GossipConfig};
+use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
 use std::{sync::Arc, time::Duration};
 
@@ -83,7 +83,8 @@ pub(crate) fn live() -> Live {
     let nowhere = ([127, 0, 0, 1], 1).into();
     Live::new(&NodeConfig {
         cluster: "test".into(),
-        secret: None,
+        secrets: Secrets::new([""; 0]),
+        tls: None,
         node_id: node_id(0),
         seeds: Vec::new(),
         zone: "a".into(),

@@ -11,7 +11,7 @@ use crate::{
 use madsim::{net::NetSim, runtime::Handle, task::NodeId as Machine, time::TimeHandle};
 use rand::{Rng, seq::SliceRandom};
 use shoal_membership::{
-    Addresses, Env, Seed,
+    Addresses, Env, Secrets, Seed,
     config::GossipConfig,
     env::{MemoryState, StateFile},
 };
@@ -244,7 +244,8 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
     };
     NodeConfig {
         cluster: "simulation".to_owned(),
-        secret: Some("a secret that only the nodes of this run share".to_owned()),
+        secrets: Secrets::new(["a secret that only the nodes of this run share"]),
+        tls: None,
         credentials: Default::default(),
         node_id: NodeId::new(&format!("node-{node}")).unwrap_or_else(|_| unreachable!("a plain name")),
         seeds: (0..options.nodes).map(|seed| address(seed, GOSSIP_PORT).to_string()).collect(),

@@ -123,10 +123,13 @@ impl Published {
 mod tests {
     use super::*;
     use crate::{
-        Addresses, NodeInfo, Seed,
+        Addresses, NodeInfo, Secrets, Seed,
         config::GossipConfig,
         gossip::{
-            GossipCounters, chitchat::Introduction, runtime, seal::Sealer, sealed_socket::SealedSocket,
+            GossipCounters,
+            chitchat::Introduction,
+            runtime,
+            sealed_socket::{SealedSocket, Sealing},
         },
     };
     use shoal_proto::types::NodeId;
@@ -150,7 +153,7 @@ mod tests {
         let counters = Arc::new(GossipCounters::default());
         let socket = SealedSocket::new(
             socket,
-            Sealer::new("c", &["s"]),
+            Sealing::new("c", Secrets::new(["s"])),
             advertise,
             Seed(1).stream("nonces"),
             counters,

@@ -26,10 +26,9 @@ pub use counters::{GossipCounters, GossipCounts};
 pub use schema::SchemaError;
 
 use self::chitchat::{Agent, Introduction};
-use crate::{config::GossipConfig, env::Env, view::Cluster};
+use crate::{Secrets, config::GossipConfig, env::Env, view::Cluster};
 use driver::Driver;
-use seal::Sealer;
-use sealed_socket::SealedSocket;
+use sealed_socket::{SealedSocket, Sealing};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     sync::{oneshot, watch},
@@ -46,8 +45,8 @@ pub struct GossipSettings {
     /// The cluster's name; nodes of different names do not talk.
     pub cluster: String,
     /// What nodes of the cluster prove to each other. The first seals, all open; without any, both addresses must be
-    /// loopback.
-    pub secrets: Vec<String>,
+    /// loopback. Replaced, they are used from the next datagram on.
+    pub secrets: Secrets,
     /// Where the UDP socket is bound.
     pub listen: SocketAddr,
     /// Where others reach it; port 0 stands for the port that was bound.
@@ -131,7 +130,7 @@ impl Gossip {
         let GossipSettings { cluster: name, secrets, listen, advertise, seeds, timing } = settings;
         let node = cluster.me();
         let pairs = schema::describe(&node)?;
-        if secrets.is_empty() {
+        if secrets.current().is_empty() {
             warn!(%listen, "no cluster secret: any process on this machine can join and mislead the cluster");
         }
         let (host, socket, bound) = runtime::bind(listen, timing.interval)
@@ -142,11 +141,11 @@ impl Gossip {
             _ => advertise,
         };
         let counters = Arc::new(GossipCounters::default());
-        let sealer = Sealer::new(&name, &secrets.iter().map(String::as_str).collect::<Vec<_>>());
         // Named after the incarnation, so that equal seeds on two nodes, or before and after a restart, do not
         // repeat a nonce.
         let nonces = env.rng(&format!("gossip nonces of {} {} {advertise}", node.node_id, node.generation));
-        let socket = SealedSocket::new(socket, sealer, advertise, nonces, counters.clone());
+        let socket =
+            SealedSocket::new(socket, Sealing::new(&name, secrets), advertise, nonces, counters.clone());
         let (interval, seeds) = (timing.interval, runtime::resolve(seeds).await);
         let introduction = Introduction { cluster: name, node, advertise, seeds, timing };
         let agent = Agent::start(introduction, pairs, socket, host)
@@ -188,11 +187,12 @@ impl Gossip {
 
 impl GossipSettings {
     fn check(&self) -> Result<(), GossipError> {
-        if self.secrets.iter().any(String::is_empty) {
+        let secrets = self.secrets.current();
+        if secrets.iter().any(String::is_empty) {
             return Err(GossipError::EmptySecret);
         }
         let exposed = [self.listen, self.advertise].into_iter().find(|address| !address.ip().is_loopback());
-        if let (true, Some(address)) = (self.secrets.is_empty(), exposed) {
+        if let (true, Some(address)) = (secrets.is_empty(), exposed) {
             return Err(GossipError::SecretRequired(address));
         }
         if self.advertise.ip().is_unspecified() || self.advertise.ip().is_multicast() {

@@ -4,6 +4,7 @@ use super::{
     runtime::DatagramSocket,
     seal::{MAX_DATAGRAM_BYTES, OpenError, Sealer},
 };
+use crate::Secrets;
 use rand::rngs::StdRng;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::Instant;
@@ -14,10 +15,38 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// A socket that fails this often in a row is broken; single failures come and go with the network.
 const MAX_FAILURES_IN_A_ROW: u32 = 16;
 
+/// A sealer under the secrets as they are now.
+pub(super) struct Sealing {
+    cluster: String,
+    secrets: Secrets,
+    used: Arc<[String]>,
+    sealer: Sealer,
+}
+
+impl Sealing {
+    pub(super) fn new(cluster: &str, secrets: Secrets) -> Self {
+        let used = secrets.current();
+        Self { cluster: cluster.to_owned(), sealer: sealer(cluster, &used), used, secrets }
+    }
+
+    fn sealer(&mut self) -> &Sealer {
+        let current = self.secrets.current();
+        if !Arc::ptr_eq(&current, &self.used) {
+            self.sealer = sealer(&self.cluster, &current);
+            self.used = current;
+        }
+        &self.sealer
+    }
+}
+
+fn sealer(cluster: &str, secrets: &[String]) -> Sealer {
+    Sealer::new(cluster, &secrets.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
 /// A UDP socket that speaks only sealed datagrams: nothing comes out of it that was not opened.
 pub(super) struct SealedSocket {
     socket: DatagramSocket,
-    sealer: Sealer,
+    sealing: Sealing,
     /// The address that our seals vouch for.
     advertise: SocketAddr,
     nonces: StdRng,
@@ -30,14 +59,14 @@ pub(super) struct SealedSocket {
 impl SealedSocket {
     pub(super) fn new(
         socket: DatagramSocket,
-        sealer: Sealer,
+        sealing: Sealing,
         advertise: SocketAddr,
         nonces: StdRng,
         counters: Arc<GossipCounters>,
     ) -> Self {
         Self {
             socket,
-            sealer,
+            sealing,
             advertise,
             nonces,
             counters,
@@ -50,7 +79,7 @@ impl SealedSocket {
 
     /// Seals and sends one message. Like UDP itself it gives no sign when the message is lost.
     pub(super) async fn send(&mut self, to: SocketAddr, payload: &[u8]) {
-        let datagram = match self.sealer.seal(&mut self.nonces, self.advertise, payload) {
+        let datagram = match self.sealing.sealer().seal(&mut self.nonces, self.advertise, payload) {
             Ok(datagram) => datagram,
             Err(error) => {
                 self.counters.count_oversized();
@@ -85,7 +114,7 @@ impl SealedSocket {
                 }
             };
             failures = 0;
-            match self.sealer.open(&self.received[..len]) {
+            match self.sealing.sealer().open(&self.received[..len]) {
                 Ok(opened) => {
                     self.counters.count_opened();
                     return Ok(opened);
@@ -132,9 +161,9 @@ mod tests {
         let (mut host, socket, address) =
             runtime::bind("127.0.0.1:0".parse().unwrap(), interval).await.unwrap();
         let counters = Arc::<GossipCounters>::default();
-        let sealer = Sealer::new("c", &["s"]);
+        let sealing = Sealing::new("c", Secrets::new(["s"]));
         let mut socket =
-            SealedSocket::new(socket, sealer, address, Seed(1).stream("nonces"), counters.clone());
+            SealedSocket::new(socket, sealing, address, Seed(1).stream("nonces"), counters.clone());
         host.launch(std::future::ready(())).await;
         socket.send(address, &vec![0; MAX_DATAGRAM_BYTES]).await;
         socket.send(address, b"small").await;

@@ -69,7 +69,7 @@ impl fmt::Debug for Digest {
 }
 
 /// A name, what it may do, and how it is proven.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     name: Arc<str>,
     scope: Scope,
@@ -108,7 +108,7 @@ pub enum Duplicate {
 }
 
 /// All credentials a node knows: of different names and secrets.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Credentials(Vec<Credential>);
 
 impl Credentials {

@@ -56,10 +56,16 @@ impl Auth {
 
     /// Takes other credentials from now on. Clients whose own is no longer among them have no access from their next
     /// request on, nor have those who have proven nothing if there were none so far; an empty set lets everybody in.
-    pub fn replace(&self, credentials: Credentials) {
+    ///
+    /// True when they differ from those before.
+    pub fn replace(&self, credentials: Credentials) -> bool {
+        if **self.credentials.load() == credentials {
+            return false;
+        }
         self.credentials.store(credentials.into());
         // After the set: whoever sees the new number must find the new set, not the other way round.
         self.replaced.fetch_add(1, Ordering::AcqRel);
+        true
     }
 
     /// Whether clients have to prove anything.

@@ -24,6 +24,7 @@ struct Checked {
     advertise: shoal_membership::Addresses,
     state_dir: PathBuf,
     has_secret: bool,
+    has_tls: bool,
     credentials: Vec<Known>,
     settings: Vec<Effective>,
     unknown_variables: Vec<String>,
@@ -75,7 +76,8 @@ impl Checked {
         Self {
             node_id: setup.node.node_id.to_string(),
             role: if setup.is_member() { "member" } else { "gateway" },
-            has_secret: setup.node.secret.is_some(),
+            has_secret: !setup.node.secrets.current().is_empty(),
+            has_tls: setup.node.tls.is_some(),
             credentials: setup.node.credentials.iter().map(Known::from).collect(),
             advertise: setup.node.advertise,
             state_dir: setup.state_dir,
@@ -93,11 +95,12 @@ impl Checked {
         }
         let secret = if self.has_secret { "with" } else { "without" };
         output::line(format!(
-            "ok: {} {}, state in {}, {secret} a cluster secret, {}",
+            "ok: {} {}, state in {}, {secret} a cluster secret, {}{}",
             self.role,
             self.node_id,
             self.state_dir.display(),
-            self.clients()
+            self.clients(),
+            if self.has_tls { ", TLS on all TCP doors" } else { "" }
         ))?;
         Ok(())
     }

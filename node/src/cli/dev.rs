@@ -107,7 +107,7 @@ mod tests {
             ports.sort_unstable();
             ports.dedup();
             assert_eq!(ports.len(), 4 * usize::from(nodes));
-            assert!(setups.iter().all(|setup| setup.node.secret.as_deref() == Some(SECRET)));
+            assert!(setups.iter().all(|setup| *setup.node.secrets.current() == [SECRET.to_owned()]));
             assert!(setups.iter().all(Setup::is_member));
             assert!(setups.iter().all(|setup| setup.node.replicas <= usize::from(nodes)));
             assert!(setups.iter().all(|setup| setup.node.seeds.len() == usize::from(nodes)));

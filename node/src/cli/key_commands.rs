@@ -6,6 +6,7 @@ use super::{
     output,
     remote::{Outcome, Remote},
     settings::HostPort,
+    tls_options::TlsOptions,
     token::TokenArgument,
 };
 use clap::Args;
@@ -27,6 +28,8 @@ pub(crate) struct Target {
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', default_value = "127.0.0.1:7381",
         value_parser = address)]
     pub(crate) node: Vec<String>,
+    #[command(flatten)]
+    pub(crate) tls: TlsOptions,
     #[command(flatten)]
     pub(crate) token: TokenArgument,
     /// Print JSON

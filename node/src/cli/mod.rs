@@ -11,6 +11,7 @@ mod key_commands;
 mod mget;
 mod node_start;
 pub(crate) mod output;
+mod reload;
 mod remote;
 mod ring;
 mod run;
@@ -18,6 +19,7 @@ mod scan;
 mod serve;
 mod settings;
 mod status;
+mod tls_options;
 mod token;
 mod ttl;
 

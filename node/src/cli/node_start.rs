@@ -1,6 +1,9 @@
 //! The one place where a command starts a node.
 
-use super::settings::Setup;
+use super::{
+    reload::Reload,
+    settings::{self, Setup},
+};
 use anyhow::Context as _;
 use rand::{TryRng as _, rngs::SysRng};
 use shoal_membership::{
@@ -26,17 +29,21 @@ impl Bound {
         Ok(Self { setup, sockets })
     }
 
-    /// Starts the node.
+    /// Starts the node. Comes with what takes over changes in its files.
     ///
     /// # Errors
     /// When its state cannot be read or it cannot start.
-    pub(crate) async fn start(self) -> anyhow::Result<RunningNode> {
+    pub(crate) async fn start(self) -> anyhow::Result<(RunningNode, Reload)> {
         let node_id = self.setup.node.node_id.clone();
         let env = Env {
             wall: Arc::new(SystemClock),
             seed: Seed(SysRng.try_next_u64().context("no randomness from the operating system")?),
             state: Arc::new(DiskState::open(&self.setup.state_dir)?),
         };
-        Node::start(self.setup.node, env, self.sockets).await.with_context(|| format!("node {node_id}"))
+        let Setup { node, files, .. } = self.setup;
+        let (secrets, tls) = (node.secrets.clone(), node.tls.clone());
+        let node = Node::start(node, env, self.sockets).await.with_context(|| format!("node {node_id}"))?;
+        let reload = Reload::new(files, settings::environment(), secrets, tls, node.auth());
+        Ok((node, reload))
     }
 }

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Said before the reasons why no node was reached.
 const UNREACHED: &str = "is a node running there, and is this its gRPC address (by default port 7381)?";
 
+/// Said before them when a node wants to hear TLS.
+const SECURED: &str = "does the node speak TLS? then give --tls-ca (or SHOAL_TLS_CA) with the CA to trust";
+
 /// A cluster, through one of its nodes.
 pub(crate) struct Remote {
     client: Client,
@@ -43,11 +46,14 @@ impl Remote {
         // Whoever names a node wants that one to answer, and may not reach the others.
         let config = ClientConfig {
             timeout: PATIENCE,
+            tls: target.tls.config()?,
             token: target.token.token()?,
             routing: Routing::Contact,
             ..ClientConfig::default()
         };
-        let client = Client::connect(&target.node, config).await.map_err(unreached)?;
+        let is_plain = config.tls.is_none();
+        let client =
+            Client::connect(&target.node, config).await.map_err(|error| unreached(error, is_plain))?;
         Ok(Self { client, options: CallOptions { consistency, ..CallOptions::default() } })
     }
 
@@ -152,8 +158,12 @@ impl From<shoal_client::Outcome> for Outcome {
     }
 }
 
-fn unreached(error: ClientError) -> anyhow::Error {
-    let what = if matches!(error, ClientError::Unauthenticated(_)) { token::HINT } else { UNREACHED };
+fn unreached(error: ClientError, is_plain: bool) -> anyhow::Error {
+    let what = match &error {
+        ClientError::Unauthenticated(_) => token::HINT,
+        error if is_plain && error.to_string().contains("speaks TLS") => SECURED,
+        _ => UNREACHED,
+    };
     anyhow::Error::from(error).context(what)
 }
 

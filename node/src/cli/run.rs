@@ -1,4 +1,4 @@
-use super::node_start::Bound;
+use super::{node_start::Bound, reload};
 use futures::{
     StreamExt as _,
     future::{self, join_all, try_join_all},
@@ -64,7 +64,8 @@ pub(crate) fn start_logs(filter: EnvFilter) -> SetLogLevel {
     })
 }
 
-/// Runs nodes until a signal asks to stop or one of them cannot go on; calls `on_ready` once all are ready.
+/// Runs nodes until a signal asks to stop or one of them cannot go on; calls `on_ready` once all are ready. Another signal
+/// makes them read their files again.
 ///
 /// # Errors
 /// When a node cannot start or cannot go on, and what `on_ready` returns.
@@ -74,15 +75,18 @@ pub(crate) async fn run(
     on_ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::install()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let nodes = tokio::select! {
         biased;
         () = signals.received() => return Ok(()),
         nodes = try_join_all(nodes.into_iter().map(Bound::start)) => nodes?,
     };
+    let (nodes, reloads): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
     let outcome = tokio::select! {
         biased;
         () = signals.received() => Ok(()),
         error = first_fatal(&nodes) => Err(error),
+        never = reload::follow(reloads, &mut hangup) => match never {},
         Err(error) = serve(&nodes, on_ready) => Err(error),
         never = follow_log_levels(&nodes, set_log_level) => match never {},
     };

@@ -14,6 +14,7 @@ use crate::{
     limits,
     metrics::{Connections, Metrics},
     replica::{InboundLinks, LocalReplica, Peers, Reporter},
+    tls::Tls,
 };
 use futures::{
     FutureExt as _, StreamExt as _,
@@ -63,6 +64,7 @@ pub(crate) struct Parts {
     pub(crate) http: Arc<Connections>,
     pub(crate) grpc: Arc<Connections>,
     pub(crate) gossip: Arc<GossipCounters>,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// How busy the node has been, as of the last second.

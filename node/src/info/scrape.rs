@@ -20,6 +20,7 @@ pub(super) fn families(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
         membership(parts),
         peers(parts),
         gossip(parts),
+        tls(parts),
     ]
     .concat()
 }
@@ -133,7 +134,7 @@ fn membership(parts: &Parts) -> Vec<Family> {
 }
 
 fn peers(parts: &Parts) -> Vec<Family> {
-    let sent = parts.peers.sent();
+    let sent = parts.peers.counters().snapshot();
     vec![
         Family::gauge("peers_up", "Peers with a stream that stands").value(parts.peers.up_count()),
         Family::gauge("peer_operations_waiting", "Operations for peers not yet answered")
@@ -141,6 +142,8 @@ fn peers(parts: &Parts) -> Vec<Family> {
         Family::counter("peer_batches", "Messages sent to peers").value(sent.batches),
         Family::counter("peer_operations", "Operations sent to peers").value(sent.operations),
         Family::counter("peer_payload_bytes", "Bytes of keys and values sent to peers").value(sent.bytes),
+        Family::counter("peer_streams_refused", "Streams refused to who did not prove to be a peer")
+            .value(sent.refused),
     ]
 }
 
@@ -166,4 +169,12 @@ fn gossip(parts: &Parts) -> Vec<Family> {
         by(Family::counter("gossip_refused", "Gossip datagrams dropped unread"), "reason", &refused),
         by(Family::counter("gossip_unsent", "Gossip datagrams that could not be sent"), "reason", &unsent),
     ]
+}
+
+fn tls(parts: &Parts) -> Vec<Family> {
+    let expires = Family::gauge(
+        "tls_certificate_expires_at_seconds",
+        "When the certificate expires that the node shows, in Unix time",
+    );
+    parts.tls.iter().map(|tls| expires.clone().value(tls.expires_at())).collect()
 }

@@ -5,6 +5,7 @@
 //! - [`Family`] tells numbers that other parts keep themselves, read when a scrape comes.
 
 mod connections;
+mod handshakes;
 mod histogram;
 mod process;
 mod refusals;
@@ -13,6 +14,7 @@ mod sample;
 mod table;
 
 pub use connections::{Connections, Ending, Place};
+pub use handshakes::{FailedHandshakes, HandshakeFailure, Handshakes, SecuredDoor};
 pub use histogram::Histogram;
 pub use refusals::{DoorRefusals, Refusals, Refused};
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
@@ -60,6 +62,10 @@ pub struct Metrics {
     pub rebuild_entries: Counter,
     /// Vnodes rebuilt.
     pub rebuild_vnodes: Counter,
+    /// TLS handshakes that led to a connection.
+    pub handshakes: Handshakes,
+    /// TLS handshakes that did not.
+    pub handshakes_failed: FailedHandshakes,
     /// Vnodes that went on with what survived because too few owners still held memory.
     pub rebuild_lost_vnodes: Counter,
 }
@@ -99,6 +105,12 @@ impl Default for Metrics {
             hints_expired: added(r, "hints_expired", "Hints dropped for their age"),
             rebuild_entries: added(r, "rebuild_entries", "Entries taken over from co-owners after a restart"),
             rebuild_vnodes: added(r, "rebuild_vnodes", "Vnodes rebuilt"),
+            handshakes: added(r, "tls_handshakes", "TLS handshakes that led to a connection"),
+            handshakes_failed: added(
+                r,
+                "tls_handshakes_failed",
+                "TLS handshakes that led to none, whose clients were let go",
+            ),
             rebuild_lost_vnodes: added(r, "rebuild_lost_vnodes", "Vnodes reset to what survived"),
             registry: Mutex::new(registry),
         }

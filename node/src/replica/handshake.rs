@@ -1,13 +1,15 @@
 //! Pure: how two nodes prove to each other that they belong together before a peer stream carries anything.
 //!
-//! The dialling node says [`Hello`], the other proves the cluster secret over both sides' words in its [`Challenge`],
-//! the dialling node proves it back. Without a secret the words are checked and the proofs are empty.
+//! The dialling node says [`Hello`], the other proves a cluster secret over both sides' words in its [`Challenge`], the
+//! dialling node proves one back. Each proves its first secret and accepts any, so that a secret can be replaced. Without
+//! secrets the words are checked and the proofs are empty.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use shoal_membership::Cluster;
+use shoal_membership::{Cluster, Secrets};
 use shoal_proto::types::NodeId;
 use shoal_proto::wire::replica::v1::{Challenge, Hello};
+use std::fmt;
 
 /// The lowest peer protocol this node speaks.
 pub const PROTOCOL_LOWEST: u32 = 1;
@@ -74,15 +76,35 @@ pub enum HandshakeError {
 pub struct Identity {
     /// The cluster's name.
     pub cluster: String,
-    /// The cluster secret, if there is one.
-    pub secret: Option<String>,
+    /// The cluster's secrets.
+    pub secrets: Secrets,
     /// This node.
     pub node_id: NodeId,
     /// This start of it.
     pub generation: u64,
 }
 
+/// The secret that a peer has proven. What it is worth ends when the secret is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proven(Option<String>);
+
+/// Never shows it.
+impl fmt::Debug for Proven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Proven" } else { "Unproven" })
+    }
+}
+
 impl Identity {
+    /// Whether a stream on which the peer has proven `proven` may go on.
+    #[must_use]
+    pub fn accepts(&self, proven: &Proven) -> bool {
+        match &proven.0 {
+            Some(secret) => self.secrets.current().contains(secret),
+            None => self.secrets.current().is_empty(),
+        }
+    }
+
     /// The first word of the dialling node.
     #[must_use]
     pub fn hello(&self, target: &NodeId, cluster_id: u64, nonce: [u8; NONCE_BYTES]) -> Hello {
@@ -137,11 +159,11 @@ impl Identity {
         Ok(challenge)
     }
 
-    /// Checks a challenge and proves the secret back.
+    /// Checks a challenge. Returns the proof that answers it, and what the other node has proven.
     ///
     /// # Errors
     /// When the other node is not who it should be.
-    pub fn answer(&self, hello: &Hello, challenge: &Challenge) -> Result<Vec<u8>, HandshakeError> {
+    pub fn answer(&self, hello: &Hello, challenge: &Challenge) -> Result<(Vec<u8>, Proven), HandshakeError> {
         if challenge.node_id != hello.target_node_id {
             let (expected, found) = (hello.target_node_id.clone(), challenge.node_id.clone());
             return Err(HandshakeError::WrongNode { expected, found });
@@ -151,15 +173,20 @@ impl Identity {
             let (lowest, highest) = (challenge.protocol, challenge.protocol);
             return Err(HandshakeError::Protocol { lowest, highest });
         }
-        self.verify(Side::Answering, hello, challenge, &challenge.proof)?;
-        Ok(self.proof(Side::Dialling, hello, challenge))
+        let proven = self.verify(Side::Answering, hello, challenge, &challenge.proof)?;
+        Ok((self.proof(Side::Dialling, hello, challenge), proven))
     }
 
-    /// Checks the dialling node's proof.
+    /// Checks the dialling node's proof. Returns what it has proven.
     ///
     /// # Errors
-    /// When it does not know the secret.
-    pub fn accept(&self, hello: &Hello, challenge: &Challenge, proof: &[u8]) -> Result<(), HandshakeError> {
+    /// When it knows none of the secrets.
+    pub fn accept(
+        &self,
+        hello: &Hello,
+        challenge: &Challenge,
+        proof: &[u8],
+    ) -> Result<Proven, HandshakeError> {
         self.verify(Side::Dialling, hello, challenge, proof)
     }
 
@@ -186,7 +213,9 @@ impl Identity {
     }
 
     fn proof(&self, side: Side, hello: &Hello, challenge: &Challenge) -> Vec<u8> {
-        self.mac(side, hello, challenge).map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
+        let secrets = self.secrets.current();
+        let mac = secrets.first().and_then(|secret| mac(secret, side, hello, challenge));
+        mac.map(|mac| mac.finalize().into_bytes().to_vec()).unwrap_or_default()
     }
 
     fn verify(
@@ -195,46 +224,51 @@ impl Identity {
         hello: &Hello,
         challenge: &Challenge,
         proof: &[u8],
-    ) -> Result<(), HandshakeError> {
-        match self.mac(side, hello, challenge) {
-            Some(mac) => mac.verify_slice(proof).map_err(|_| HandshakeError::BadProof),
-            None => Ok(()),
+    ) -> Result<Proven, HandshakeError> {
+        let secrets = self.secrets.current();
+        if secrets.is_empty() {
+            return Ok(Proven(None));
         }
+        let fits = |secret: &&String| {
+            mac(secret, side, hello, challenge).is_some_and(|mac| mac.verify_slice(proof).is_ok())
+        };
+        let secret = secrets.iter().find(fits).ok_or(HandshakeError::BadProof)?;
+        Ok(Proven(Some(secret.clone())))
     }
+}
 
-    /// Keyed hash over everything either side said, each field with its length before it.
-    fn mac(&self, side: Side, hello: &Hello, challenge: &Challenge) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_ref()?.as_bytes()).ok()?;
-        let words: [&[u8]; 7] = [
-            match side {
-                Side::Dialling => b"shoal peer link: dialling",
-                Side::Answering => b"shoal peer link: answering",
-            },
-            hello.cluster.as_bytes(),
-            hello.node_id.as_bytes(),
-            hello.target_node_id.as_bytes(),
-            &hello.nonce,
-            challenge.node_id.as_bytes(),
-            &challenge.nonce,
-        ];
-        for word in words {
-            mac.update(&(word.len() as u64).to_le_bytes());
-            mac.update(word);
-        }
-        let numbers = [
-            hello.cluster_id,
-            hello.generation,
-            hello.protocol_lowest.into(),
-            hello.protocol_highest.into(),
-            challenge.cluster_id,
-            challenge.generation,
-            challenge.protocol.into(),
-        ];
-        for number in numbers {
-            mac.update(&number.to_le_bytes());
-        }
-        Some(mac)
+/// Keyed hash over everything either side said, each field with its length before it.
+fn mac(secret: &str, side: Side, hello: &Hello, challenge: &Challenge) -> Option<Hmac<Sha256>> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    let words: [&[u8]; 7] = [
+        match side {
+            Side::Dialling => b"shoal peer link: dialling",
+            Side::Answering => b"shoal peer link: answering",
+        },
+        hello.cluster.as_bytes(),
+        hello.node_id.as_bytes(),
+        hello.target_node_id.as_bytes(),
+        &hello.nonce,
+        challenge.node_id.as_bytes(),
+        &challenge.nonce,
+    ];
+    for word in words {
+        mac.update(&(word.len() as u64).to_le_bytes());
+        mac.update(word);
     }
+    let numbers = [
+        hello.cluster_id,
+        hello.generation,
+        hello.protocol_lowest.into(),
+        hello.protocol_highest.into(),
+        challenge.cluster_id,
+        challenge.generation,
+        challenge.protocol.into(),
+    ];
+    for number in numbers {
+        mac.update(&number.to_le_bytes());
+    }
+    Some(mac)
 }
 
 #[derive(Clone, Copy)]
@@ -255,10 +289,10 @@ fn same_founding(theirs: u64, ours: u64) -> Result<(), HandshakeError> {
 mod tests {
     use super::*;
 
-    fn identity(name: &str, secret: Option<&str>) -> Identity {
+    fn identity(name: &str, secrets: &[&str]) -> Identity {
         Identity {
             cluster: "c".into(),
-            secret: secret.map(Into::into),
+            secrets: Secrets::new(secrets.iter().copied()),
             node_id: NodeId::new(name).unwrap(),
             generation: 4,
         }
@@ -267,24 +301,26 @@ mod tests {
     fn run(dialling: &Identity, answering: &Identity) -> Result<(), HandshakeError> {
         let hello = dialling.hello(&NodeId::new("b").unwrap(), 9, [1; NONCE_BYTES]);
         let challenge = answering.challenge(&hello, 9, [2; NONCE_BYTES])?;
-        let proof = dialling.answer(&hello, &challenge)?;
-        answering.accept(&hello, &challenge, &proof)
+        let (proof, proven) = dialling.answer(&hello, &challenge)?;
+        assert!(dialling.accepts(&proven));
+        assert!(answering.accepts(&answering.accept(&hello, &challenge, &proof)?));
+        Ok(())
     }
 
     #[test]
     fn nodes_of_one_cluster_meet_with_and_without_a_secret() {
-        for secret in [None, Some("s")] {
-            assert_eq!(run(&identity("a", secret), &identity("b", secret)), Ok(()));
+        for secrets in [&[][..], &["s"]] {
+            assert_eq!(run(&identity("a", secrets), &identity("b", secrets)), Ok(()));
         }
     }
 
     #[test]
     fn each_difference_is_refused_by_name() {
-        let (a, b) = (identity("a", Some("s")), identity("b", Some("s")));
-        assert_eq!(run(&identity("a", Some("t")), &b), Err(HandshakeError::BadProof));
-        assert_eq!(run(&identity("a", None), &b), Err(HandshakeError::BadProof));
-        assert_eq!(run(&a, &identity("b", None)), Err(HandshakeError::BadProof));
-        assert!(matches!(run(&a, &identity("c", Some("s"))), Err(HandshakeError::WrongNode { .. })));
+        let (a, b) = (identity("a", &["s"]), identity("b", &["s"]));
+        assert_eq!(run(&identity("a", &["t"]), &b), Err(HandshakeError::BadProof));
+        assert_eq!(run(&identity("a", &[]), &b), Err(HandshakeError::BadProof));
+        assert_eq!(run(&a, &identity("b", &[])), Err(HandshakeError::BadProof));
+        assert!(matches!(run(&a, &identity("c", &["s"])), Err(HandshakeError::WrongNode { .. })));
         let other = Identity { cluster: "d".into(), ..b.clone() };
         assert!(matches!(run(&a, &other), Err(HandshakeError::OtherCluster { .. })));
         let mut hello = a.hello(&b.node_id, 9, [1; NONCE_BYTES]);
@@ -299,11 +335,39 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_replaced_without_a_gap() {
+        let steps: [&[&str]; 4] = [&["old"], &["old", "new"], &["new", "old"], &["new"]];
+        // At any moment some nodes are one step ahead of the others.
+        for pair in steps.windows(2) {
+            for (one, other) in [(pair[0], pair[1]), (pair[1], pair[0])] {
+                assert_eq!(run(&identity("a", one), &identity("b", other)), Ok(()), "{pair:?}");
+            }
+        }
+        assert_eq!(run(&identity("a", steps[0]), &identity("b", steps[3])), Err(HandshakeError::BadProof));
+    }
+
+    #[test]
+    fn what_was_proven_is_worth_something_until_the_secret_is_dropped() {
+        let (a, b) = (identity("a", &["s"]), identity("b", &["t", "s"]));
+        let hello = a.hello(&b.node_id, 9, [1; NONCE_BYTES]);
+        let mut challenge = b.challenge(&hello, 9, [2; NONCE_BYTES]).unwrap();
+        challenge.proof = a.proof(Side::Answering, &hello, &challenge).into();
+        let (proof, _) = a.answer(&hello, &challenge).unwrap();
+        let proven = b.accept(&hello, &challenge, &proof).unwrap();
+        assert!(b.accepts(&proven));
+        b.secrets.replace(["s", "t"]);
+        assert!(b.accepts(&proven));
+        b.secrets.replace(["t"]);
+        assert!(!b.accepts(&proven));
+        assert_eq!(format!("{proven:?}"), "Proven");
+    }
+
+    #[test]
     fn a_proof_is_worth_nothing_for_other_words_or_the_other_side() {
-        let (a, b) = (identity("a", Some("s")), identity("b", Some("s")));
+        let (a, b) = (identity("a", &["s"]), identity("b", &["s"]));
         let hello = a.hello(&b.node_id, 9, [1; NONCE_BYTES]);
         let challenge = b.challenge(&hello, 9, [2; NONCE_BYTES]).unwrap();
-        let proof = a.answer(&hello, &challenge).unwrap();
+        let (proof, _) = a.answer(&hello, &challenge).unwrap();
         assert_eq!(b.accept(&hello, &challenge, &challenge.proof), Err(HandshakeError::BadProof));
         let another = b.challenge(&hello, 9, [3; NONCE_BYTES]).unwrap();
         assert_eq!(b.accept(&hello, &another, &proof), Err(HandshakeError::BadProof));

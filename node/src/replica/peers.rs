@@ -1,11 +1,11 @@
 //! The links to all peers.
 
 use super::{
-    LinkCounters, LinkCounts, ReplicaError, ReplicaRequest,
+    LinkCounters, ReplicaError, ReplicaRequest,
     handshake::Identity,
     link::{Link, payload_bytes},
 };
-use crate::limits;
+use crate::{limits, tls::Tls};
 use parking_lot::RwLock;
 use shoal_membership::{Cluster, ClusterView, Env};
 use shoal_proto::types::{NodeId, PeerLink, ReplicaOp};
@@ -20,6 +20,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub struct PeersConfig {
     /// Whom the node claims to be.
     pub identity: Identity,
+    /// How streams are secured.
+    pub tls: Option<Arc<Tls>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +42,9 @@ struct Lanes {
 pub struct Peers {
     lanes: RwLock<BTreeMap<NodeId, Lanes>>,
     cluster: Arc<Cluster>,
-    identity: Identity,
+    config: PeersConfig,
     env: Env,
-    sent: Arc<LinkCounters>,
+    counters: Arc<LinkCounters>,
     shutdown: CancellationToken,
 }
 
@@ -50,14 +52,7 @@ impl Peers {
     /// No links yet; [`Peers::follow`] opens them.
     #[must_use]
     pub fn new(config: PeersConfig, cluster: Arc<Cluster>, env: Env, shutdown: CancellationToken) -> Self {
-        Self {
-            lanes: RwLock::default(),
-            cluster,
-            identity: config.identity,
-            env,
-            sent: Arc::default(),
-            shutdown,
-        }
+        Self { lanes: RwLock::default(), cluster, config, env, counters: Arc::default(), shutdown }
     }
 
     /// Opens and closes links as the view changes, until shutdown.
@@ -108,10 +103,10 @@ impl Peers {
         self.lanes.read().values().filter(|lanes| lanes.operations.is_up()).count()
     }
 
-    /// What was sent to all of them.
+    /// What was sent to all of them, and who was refused a stream.
     #[must_use]
-    pub fn sent(&self) -> LinkCounts {
-        self.sent.snapshot()
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        self.counters.clone()
     }
 
     /// Operations that wait for an answer or for the wire.
@@ -149,9 +144,10 @@ impl Peers {
         let (link, driver) = Link::new(
             node.clone(),
             lane == Lane::Operations,
-            self.identity.clone(),
+            self.config.identity.clone(),
+            self.config.tls.clone(),
             self.cluster.clone(),
-            self.sent.clone(),
+            self.counters.clone(),
             rng,
         );
         tokio::spawn(async move {

@@ -1,8 +1,8 @@
 //! The receiving end of a link: proves the peer, then serves its batches in order.
 
 use super::{
-    InboundLinks, LocalReplica,
-    handshake::{HandshakeError, Identity, NONCE_BYTES},
+    InboundLinks, LinkCounters, LocalReplica,
+    handshake::{HandshakeError, Identity, NONCE_BYTES, Proven},
 };
 use crate::limits;
 use parking_lot::Mutex;
@@ -16,6 +16,7 @@ use shoal_proto::{
     },
 };
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -30,6 +31,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
+/// How long a stream may go on once the secret that was proven on it is dropped: peers prove another one meanwhile.
+const OUTLIVED: Duration = Duration::from_secs(10);
 /// Messages handed to the transport ahead of the wire.
 const MESSAGES_AHEAD: usize = 4;
 
@@ -39,6 +42,7 @@ pub struct ReplicaService {
     identity: Identity,
     local: Arc<LocalReplica>,
     inbound: Arc<InboundLinks>,
+    counters: Arc<LinkCounters>,
     // Drawn from once per connection.
     rng: Arc<Mutex<StdRng>>,
     shutdown: CancellationToken,
@@ -70,11 +74,12 @@ impl ReplicaService {
         identity: Identity,
         local: Arc<LocalReplica>,
         inbound: Arc<InboundLinks>,
+        counters: Arc<LinkCounters>,
         rng: StdRng,
         shutdown: CancellationToken,
     ) -> Self {
         let unproven = Arc::new(Semaphore::new(limits::UNPROVEN_PEERS));
-        Self { identity, local, inbound, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
+        Self { identity, local, inbound, counters, rng: Arc::new(Mutex::new(rng)), shutdown, unproven }
     }
 
     async fn serve(
@@ -84,27 +89,31 @@ impl ReplicaService {
         proof: Proof,
         place: OwnedSemaphorePermit,
     ) {
-        let peer = match tokio::time::timeout(
-            limits::PEER_HANDSHAKE,
-            self.shake_hands(&mut inbound, &outbound, &proof),
-        )
-        .await
-        {
-            Ok(Ok(peer)) => peer,
+        let shaken = self.shake_hands(&mut inbound, &outbound, &proof);
+        let (peer, proven) = match tokio::time::timeout(limits::PEER_HANDSHAKE, shaken).await {
+            Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => {
+                self.counters.count_refused();
                 tracing::warn!(%error, "peer refused");
                 let rejected = wire::Rejected { reason: error.to_string() };
                 return drop(reply(&outbound, link_response::Body::Rejected(rejected)).await);
             }
-            Err(_) => return tracing::warn!("peer did not prove itself in time"),
+            Err(_) => {
+                self.counters.count_refused();
+                return tracing::warn!("peer did not prove itself in time");
+            }
         };
         drop(place);
         tracing::debug!(%peer, "peer connected");
-        let _link = self.inbound.begin(peer);
+        let mut outlived = pin!(outlived(&self.identity, &proven));
+        let _link = self.inbound.begin(peer.clone());
         loop {
             let message = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
+                () = &mut outlived => {
+                    return tracing::info!(%peer, "peer stream closed: the secret it had proven was dropped");
+                }
                 message = inbound.message() => message,
             };
             let Ok(Some(LinkRequest { body: Some(link_request::Body::Batch(batch)) })) = message else {
@@ -126,7 +135,7 @@ impl ReplicaService {
         inbound: &mut Streaming<LinkRequest>,
         outbound: &mpsc::Sender<Result<LinkResponse, Status>>,
         given: &Proof,
-    ) -> Result<NodeId, HandshakeError> {
+    ) -> Result<(NodeId, Proven), HandshakeError> {
         let Some(link_request::Body::Hello(hello)) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a hello"));
         };
@@ -139,13 +148,13 @@ impl ReplicaService {
         let Some(link_request::Body::Proof(wire::Proof { proof })) = next(inbound).await else {
             return Err(HandshakeError::Broken("expected a proof"));
         };
-        self.identity.accept(&hello, &challenge, &proof)?;
+        let proven = self.identity.accept(&hello, &challenge, &proof)?;
         let peer = NodeId::new(&hello.node_id).map_err(|_| HandshakeError::Broken("invalid node id"))?;
         self.identity.check_incarnation(&self.local.cluster, &peer, hello.generation)?;
         // Before the peer is told, so that its first batch is not taken for more of the handshake.
         given.give();
         reply(outbound, link_response::Body::Welcome(wire::Welcome {})).await.map_err(gone)?;
-        Ok(peer)
+        Ok((peer, proven))
     }
 
     /// Answers as many requests as one message has room for.
@@ -188,6 +197,18 @@ fn decode(
     Ok((stamp.map(TryInto::try_into).transpose()?, op.try_into()?))
 }
 
+/// Waits until a stream must end on which `proven` was proven.
+async fn outlived(identity: &Identity, proven: &Proven) {
+    let mut secrets = identity.secrets.subscribe();
+    while identity.accepts(proven) {
+        // An error says that nobody is left who could replace them.
+        if secrets.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+    tokio::time::sleep(OUTLIVED).await;
+}
+
 async fn next(inbound: &mut Streaming<LinkRequest>) -> Option<link_request::Body> {
     inbound.message().await.ok().flatten()?.body
 }
@@ -209,6 +230,7 @@ impl Replica for ReplicaService {
         request: Request<Streaming<LinkRequest>>,
     ) -> Result<Response<Self::LinkStream>, Status> {
         let Ok(place) = self.unproven.clone().try_acquire_owned() else {
+            self.counters.count_refused();
             return Err(Status::resource_exhausted("too many peers are proving themselves at once"));
         };
         let (outbound, replies) = mpsc::channel(MESSAGES_AHEAD);

@@ -28,20 +28,24 @@ const CRATES: &Edges = &[
 const NODE: &Edges = &[
     ("shoal_node::admin", &[]),
     ("shoal_node::auth", &[]),
-    ("shoal_node::config", &["auth", "limits"]),
+    ("shoal_node::config", &["auth", "limits", "tls"]),
     ("shoal_node::coordinator", &["limits", "live", "metrics", "mutant", "replica", "ring"]),
     ("shoal_node::frontend", &["admin", "auth", "coordinator", "limits", "live", "metrics"]),
     ("shoal_node::hot_keys", &[]),
-    ("shoal_node::info", &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store"]),
+    (
+        "shoal_node::info",
+        &["admin", "coordinator", "frontend", "limits", "metrics", "replica", "store", "tls"],
+    ),
     ("shoal_node::limits", &[]),
-    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "metrics", "replica"]),
+    ("shoal_node::listen", &["admin", "config", "frontend", "limits", "metrics", "replica", "tls"]),
     ("shoal_node::live", &["config", "limits"]),
     ("shoal_node::metrics", &["hot_keys", "limits"]),
     ("shoal_node::mutant", &[]),
     ("shoal_node::rebuild", &["config", "limits", "metrics", "replica"]),
-    ("shoal_node::replica", &["limits", "mutant", "ring", "store"]),
+    ("shoal_node::replica", &["limits", "mutant", "ring", "store", "tls"]),
     ("shoal_node::ring", &["replica"]),
     ("shoal_node::store", &["limits"]),
+    ("shoal_node::tls", &["metrics"]),
 ];
 
 /// Decisions: time, randomness and the view of the cluster are their arguments.
@@ -145,6 +149,7 @@ const KEPT: &Edges = &[
     ("chitchat", &["shoal_membership::gossip::chitchat"]),
     ("clap", &["shoal", "shoal_sim::run_commands"]),
     ("hyper", &["shoal_node::frontend::http::server"]),
+    ("hyper_rustls", &["shoal::cli::bench::doors::rest"]),
     ("madsim", &["shoal_sim"]),
     ("plotters", &["shoal::cli::bench::plot"]),
     ("procfs", &["shoal_node::metrics::process"]),
@@ -175,6 +180,7 @@ const KEPT: &Edges = &[
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &["shoal_membership::env::clock", "shoal_sim::journal"]),
     ("subtle", &["shoal_node::auth::credentials"]),
+    ("tokio_rustls", &["shoal_node::tls"]),
     ("tokio_real", &["shoal_membership::gossip::runtime"]),
     (
         "tonic",
@@ -190,6 +196,8 @@ const KEPT: &Edges = &[
             "shoal_proto",
         ],
     ),
+    ("tonic_real", &["shoal_client::tls", "shoal_node::tls"]),
+    ("x509_cert", &["shoal_node::tls::material"]),
 ];
 
 /// What nobody names. The first two iterate in an order that differs from run to run.

@@ -24,7 +24,7 @@ use terminal::{PATIENCE, Terminal};
 use tokio::time::Instant;
 
 /// Programs that documents use and that not every machine has.
-const TOOLS: &[&str] = &["curl", "perl", "redis-benchmark", "redis-cli", "redis-server"];
+const TOOLS: &[&str] = &["curl", "openssl", "perl", "redis-benchmark", "redis-cli", "redis-server"];
 /// Set to 1, what cannot be followed is a failure.
 const REQUIRED: &str = "SHOAL_REQUIRE_SNIPPETS";
 /// The only document to follow.

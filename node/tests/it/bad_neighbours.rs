@@ -7,7 +7,7 @@ use crate::{
 };
 use redis::AsyncCommands as _;
 use shoal_membership::{
-    StateFile as _,
+    Secrets, StateFile as _,
     env::{DiskState, MemoryState},
 };
 use shoal_node::{NodeError, RunningNode, Sockets, config::NodeConfig};
@@ -57,10 +57,10 @@ async fn strangers_are_refused_counted_and_change_nothing() {
     type Change = fn(&mut NodeConfig);
     let cases: [(Change, &str); 3] = [
         (
-            |config| config.secret = Some("not the secret at all".into()),
+            |config| config.secrets = Secrets::new(["not the secret at all"]),
             r#"shoal_gossip_refused_total{reason="bad_seal"}"#,
         ),
-        (|config| config.secret = None, r#"shoal_gossip_refused_total{reason="unsealed"}"#),
+        (|config| config.secrets = Secrets::default(), r#"shoal_gossip_refused_total{reason="unsealed"}"#),
         (
             |config| config.cluster = "elsewhere".into(),
             r#"shoal_gossip_refused_total{reason="other_cluster"}"#,

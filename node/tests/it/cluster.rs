@@ -6,7 +6,7 @@ use crate::{
 };
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use shoal_membership::{
-    Addresses, Env, Seed, StateFile,
+    Addresses, Env, Secrets, Seed, StateFile,
     config::GossipConfig,
     env::{MemoryState, SystemClock},
 };
@@ -166,7 +166,8 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
     let gossip = listen.gossip.to_string();
     NodeConfig {
         cluster: "test".into(),
-        secret: Some("a secret of the tests".into()),
+        secrets: Secrets::new(["a secret of the tests"]),
+        tls: None,
         credentials: Default::default(),
         node_id: NodeId::new(&gossip).unwrap(),
         seeds,

@@ -1,6 +1,7 @@
 //! What nodes count, and that documents and dashboards speak of what there is.
 
 use crate::{
+    certificates::Authority,
     cluster::{TestCluster, at},
     raw::{http_get, metric, metric_sum},
 };
@@ -111,10 +112,14 @@ struct Family {
 }
 
 impl Exported {
-    /// Of a node that has served a request, so that even histograms have labels.
+    /// Of a node that has served a request, so that even histograms have labels, and has TLS.
     async fn read() -> Self {
-        let cluster = TestCluster::start(1).await;
-        let _: () = cluster.connect(0).await.set("k", "v").await.unwrap();
+        let authority = Authority::new("ours");
+        let cluster = TestCluster::start_with(1, |config| config.tls = authority.tls()).await;
+        let config = ClientConfig { tls: Some(authority.trusted()), ..ClientConfig::default() };
+        let grpc = cluster.nodes[0].config.listen.grpc.to_string();
+        let client = Client::connect(&[grpc], config).await.unwrap();
+        client.get(Key::new("k").unwrap(), &CallOptions::default()).await.unwrap();
         let mut families: BTreeMap<String, Family> = BTreeMap::new();
         for line in cluster.info(0).metrics_text().lines() {
             let words: Vec<&str> = line.splitn(4, ' ').collect();

@@ -3,6 +3,7 @@
 use super::*;
 use crate::ring;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use seal::Sealer;
 use std::collections::BTreeSet;
 
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -15,7 +16,7 @@ struct Node {
 fn settings(seeds: &[&Node]) -> GossipSettings {
     GossipSettings {
         cluster: "test".into(),
-        secrets: vec![SECRET.into()],
+        secrets: Secrets::new([SECRET]),
         listen: "127.0.0.1:0".parse().unwrap(),
         advertise: "127.0.0.1:0".parse().unwrap(),
         seeds: seeds.iter().map(|seed| seed.gossip.advertised().to_string()).collect(),
@@ -107,9 +108,9 @@ async fn a_restarted_node_replaces_its_past() {
 #[tokio::test]
 async fn strangers_are_counted_and_never_seen() {
     let one = start(node("n1", 1), settings(&[])).await;
-    let wrong_secret = GossipSettings { secrets: vec!["battery staple".into()], ..settings(&[&one]) };
+    let wrong_secret = GossipSettings { secrets: Secrets::new(["battery staple"]), ..settings(&[&one]) };
     let other_cluster = GossipSettings { cluster: "other".into(), ..settings(&[&one]) };
-    let no_secret = GossipSettings { secrets: vec![], ..settings(&[&one]) };
+    let no_secret = GossipSettings { secrets: Secrets::default(), ..settings(&[&one]) };
     let strangers = [
         start(node("s1", 1), wrong_secret).await,
         start(node("s2", 1), other_cluster).await,
@@ -202,8 +203,37 @@ async fn of_two_equal_starts_the_larger_address_is_told() {
 }
 
 #[tokio::test]
+async fn a_secret_is_replaced_while_nodes_talk() {
+    let (mut nodes, mut secrets) = (Vec::<Node>::new(), Vec::new());
+    for name in ["n1", "n2", "n3"] {
+        let own = Secrets::new([SECRET]);
+        let seeds: Vec<&Node> = nodes.iter().collect();
+        let settings = GossipSettings { secrets: own.clone(), ..settings(&seeds) };
+        nodes.push(start(node(name, 1), settings).await);
+        secrets.push(own);
+    }
+    for step in [vec![SECRET, "battery staple"], vec!["battery staple", SECRET], vec!["battery staple"]] {
+        for secrets in &secrets {
+            assert!(secrets.replace(step.clone()));
+            // Several rounds in which this node is ahead of others.
+            for node in &nodes {
+                let before = node.gossip.counters().snapshot().opened;
+                counted(node, |counts| counts.opened >= before + 5).await;
+            }
+        }
+    }
+    for node in &nodes {
+        assert_eq!(node.gossip.counters().snapshot().refused_bad_seal, 0);
+    }
+    let outdated = GossipSettings { secrets: Secrets::new([SECRET]), ..settings(&[&nodes[0]]) };
+    let _outdated = start(node("n4", 1), outdated).await;
+    counted(&nodes[0], |counts| counts.refused_bad_seal >= 5).await;
+    assert_eq!(heard(&nodes[0].cluster.view(), "n4"), None);
+}
+
+#[tokio::test]
 async fn without_a_secret_gossip_stays_on_loopback() {
-    let plain = |seeds: &[&Node]| GossipSettings { secrets: vec![], ..settings(seeds) };
+    let plain = |seeds: &[&Node]| GossipSettings { secrets: Secrets::default(), ..settings(seeds) };
     let one = start(node("n1", 1), plain(&[])).await;
     let two = start(node("n2", 1), plain(&[&one])).await;
     eventually(&one.cluster, "n2 is live", |view| is_live(view, "n2")).await;
@@ -231,7 +261,7 @@ async fn unusable_settings_are_refused() {
     let unspecified = "0.0.0.0:7382".parse().unwrap();
     let long = NodeInfo { zone: "z".repeat(2_000), ..node("n2", 1) };
     let taken = GossipSettings { listen: one.gossip.advertised(), ..settings(&[]) };
-    let empty = GossipSettings { secrets: vec![SECRET.into(), String::new()], ..settings(&[]) };
+    let empty = GossipSettings { secrets: Secrets::new([SECRET, ""]), ..settings(&[]) };
     let hasty = GossipSettings { timing: timing(Duration::ZERO), ..settings(&[]) };
     let blind =
         GossipSettings { timing: GossipConfig { phi: f64::NAN, ..timing(INTERVAL) }, ..settings(&[]) };

@@ -86,7 +86,7 @@ async fn run(number: u8, interval: Duration, shared: Arc<Shared>) {
     let address = SocketAddr::new(ip(number), 7382);
     let settings = GossipSettings {
         cluster: "test".into(),
-        secrets: vec![SECRET.into()],
+        secrets: Secrets::new([SECRET]),
         listen: address,
         advertise: address,
         seeds: vec!["10.0.0.1:7382".into(), "10.0.0.2:7382".into()],

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::cli::{
     settings::HostPort,
+    tls_options::TlsOptions,
     token::{Secret, TokenArgument},
 };
 use anyhow::ensure;
@@ -41,6 +42,8 @@ pub(crate) struct Bench {
     /// Addresses of nodes, over which workers are spread [default: that door of a local node]
     #[arg(long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address)]
     node: Vec<HostPort>,
+    #[command(flatten)]
+    tls: TlsOptions,
     #[command(flatten)]
     token: TokenArgument,
     /// User to whom the token belongs, which RESP has to be told
@@ -129,6 +132,7 @@ pub(crate) struct Plan {
     pub(crate) protocol: Protocol,
     /// At least one.
     pub(crate) nodes: Vec<HostPort>,
+    pub(crate) tls: TlsOptions,
     pub(crate) user: String,
     pub(crate) secret: Option<Secret>,
     pub(crate) rate: Option<u64>,
@@ -178,6 +182,7 @@ impl Bench {
         Ok(Plan {
             protocol: self.door,
             nodes,
+            tls: self.tls.clone(),
             user: self.user.clone(),
             secret: self.token.read()?,
             rate: self.rate,

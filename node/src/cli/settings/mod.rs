@@ -15,6 +15,7 @@ mod secret;
 mod setup;
 mod table;
 mod text;
+mod tls;
 mod tokens;
 mod units;
 
@@ -22,9 +23,10 @@ pub(crate) use fault::SettingsError;
 pub(crate) use flags::Flags;
 pub(crate) use layers::Layers;
 pub(crate) use secret::CLUSTER as CLUSTER_SECRET;
-pub(crate) use setup::Setup;
+pub(crate) use setup::{Files, Setup};
 pub(crate) use table::SETTINGS;
 pub(crate) use text::read;
+pub(crate) use tls::complaint as tls_complaint;
 pub(crate) use units::{ByteSize, HostPort, LogFilter};
 
 use serde::Deserialize;
@@ -32,7 +34,7 @@ use shoal_node::config::OnLoss;
 use shoal_proto::types::{Consistency, NodeId};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use text::Text;
-use units::Name;
+use units::{HostName, Name};
 
 /// The settings in their types. What each means stands in [`SETTINGS`], which has the same names.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -40,6 +42,11 @@ use units::Name;
 pub(crate) struct Settings {
     cluster: Text<Name>,
     secret_file: Text<Option<PathBuf>>,
+    tls_cert_file: Text<Option<PathBuf>>,
+    tls_key_file: Text<Option<PathBuf>>,
+    tls_ca_file: Text<Option<PathBuf>>,
+    tls_client_ca_file: Text<Option<PathBuf>>,
+    tls_peer_name: Text<Option<HostName>>,
     password_file: Text<Option<PathBuf>>,
     tokens_file: Text<Option<PathBuf>>,
     insecure_bind: Text<bool>,

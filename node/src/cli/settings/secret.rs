@@ -3,8 +3,10 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 /// Shorter secrets can be guessed.
 const MIN_SECRET_BYTES: usize = 16;
-/// A longer file is not a secret but a mistake.
+/// A longer one is not a secret but a mistake.
 const MAX_SECRET_BYTES: usize = 4096;
+/// Two take part in a replacement, and every proof is tried with each.
+const MAX_SECRETS: usize = 4;
 
 /// A secret that is kept in a variable or in a file.
 #[derive(Debug)]
@@ -34,21 +36,56 @@ impl Secret {
         file: Option<&Path>,
         environment: &BTreeMap<String, String>,
     ) -> Result<Option<String>, SettingsError> {
-        let variable = environment.get(self.variable).filter(|text| !text.is_empty());
-        let (secret, place) = match (file, variable) {
-            (None, None) => return Ok(None),
-            (Some(path), Some(_)) => {
-                let Self { variable, setting, .. } = self;
-                let why = format!("set both as {variable} and by {setting} {}; keep one", path.display());
-                return Err(SettingsError::Secret { what: self.what, why });
-            }
-            (None, Some(text)) => (text.clone(), self.variable.to_owned()),
-            (Some(path), None) => (read_file(path)?, path.display().to_string()),
-        };
-        let secret = secret.trim();
-        check_length(secret.len())
-            .map_err(|why| SettingsError::Secret { what: self.what, why: format!("{place} {why}") })?;
+        let Some((text, place)) = self.text(file, environment)? else { return Ok(None) };
+        let secret = text.trim();
+        check_length(secret.len()).map_err(|why| self.fault(format!("{place} {why}")))?;
         Ok(Some(secret.to_owned()))
+    }
+
+    /// Reads several, one per line, from the one place they are kept in; none when there is no such place. Blanks around
+    /// them and empty lines do not count.
+    ///
+    /// # Errors
+    /// As for one, and when there are too many or none. The text never holds a secret.
+    pub(crate) fn read_all(
+        &self,
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, SettingsError> {
+        let Some((text, place)) = self.text(file, environment)? else { return Ok(Vec::new()) };
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let secrets: Vec<String> = lines.map(str::to_owned).collect();
+        if !(1..=MAX_SECRETS).contains(&secrets.len()) {
+            let count = secrets.len();
+            return Err(self.fault(format!("{place} holds {count} secrets, 1 to {MAX_SECRETS} are allowed")));
+        }
+        for secret in &secrets {
+            check_length(secret.len()).map_err(|why| self.fault(format!("{place} {why}")))?;
+        }
+        Ok(secrets)
+    }
+
+    /// What is in the one place it is kept in, and which that is.
+    fn text(
+        &self,
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Option<(String, String)>, SettingsError> {
+        let Self { variable, setting, .. } = self;
+        let text = environment.get(*variable).filter(|text| !text.is_empty());
+        Ok(match (file, text) {
+            (None, None) => None,
+            (Some(path), Some(_)) => {
+                let path = path.display();
+                return Err(self.fault(format!("set both as {variable} and by {setting} {path}; keep one")));
+            }
+            (None, Some(text)) => Some((text.clone(), (*variable).to_owned())),
+            (Some(path), None) => Some((read_file(path)?, path.display().to_string())),
+        })
+    }
+
+    fn fault(&self, why: String) -> SettingsError {
+        SettingsError::Secret { what: self.what, why }
     }
 }
 
@@ -89,6 +126,22 @@ mod tests {
             assert!(error.contains("keep one") && !error.contains("sixteen"), "{error}");
         }
         assert_eq!(PASSWORD.read(None, &variable(&CLUSTER, "sixteen bytes or more")).unwrap(), None);
+    }
+
+    #[test]
+    fn of_several_each_stands_on_a_line() {
+        let read = |text: &str| CLUSTER.read_all(None, &variable(&CLUSTER, text));
+        let secrets = read("\n the first, which proves \r\n\nthe second, accepted\n").unwrap();
+        assert_eq!(secrets, ["the first, which proves", "the second, accepted"]);
+        assert!(read("").unwrap().is_empty());
+        for (text, complaint) in [
+            (" \n", "holds 0 secrets, 1 to 4 are allowed"),
+            ("a secret of some length\n".repeat(5).as_str(), "holds 5 secrets, 1 to 4 are allowed"),
+            ("a secret of some length\nguess me\n", "holds 8 bytes, 16 to 4096 are allowed"),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(complaint) && !error.contains("guess"), "{error}");
+        }
     }
 
     #[test]

@@ -4,14 +4,18 @@ use super::{
     rules::{self, Complaint, Given},
     secret,
     table::SETTINGS,
+    tls::TlsFiles,
     tokens,
     units::HostPort,
 };
-use shoal_membership::{Addresses, config::GossipConfig};
-use shoal_node::auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope};
-use shoal_node::config::{ClientGrants, ListenAddresses, NodeConfig};
+use shoal_membership::{Addresses, Secrets, config::GossipConfig};
+use shoal_node::{
+    auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope},
+    config::{ClientGrants, ListenAddresses, NodeConfig},
+    tls::Tls,
+};
 use shoal_proto::types::NodeId;
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc};
 
 /// All that a process needs to run one node.
 pub(crate) struct Setup {
@@ -21,6 +25,57 @@ pub(crate) struct Setup {
     pub(crate) state_dir: PathBuf,
     /// What is logged.
     pub(crate) log: LogFilter,
+    /// Files that are read again while it runs.
+    pub(crate) files: Files,
+}
+
+/// Files whose contents may change while a node runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Files {
+    /// The cluster's secrets.
+    pub(crate) secrets: Option<PathBuf>,
+    /// The password of clients.
+    pub(crate) password: Option<PathBuf>,
+    /// Their tokens.
+    pub(crate) tokens: Option<PathBuf>,
+    /// What TLS is made of.
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+impl Files {
+    fn of(settings: &Settings, complaints: &mut Vec<Complaint>) -> Self {
+        Self {
+            secrets: settings.secret_file.0.clone(),
+            password: settings.password_file.0.clone(),
+            tokens: settings.tokens_file.0.clone(),
+            tls: TlsFiles::of(settings, complaints),
+        }
+    }
+
+    /// What nodes prove to each other.
+    ///
+    /// # Errors
+    /// See [`secret::Secret::read_all`].
+    pub(crate) fn read_secrets(
+        &self,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Vec<String>, SettingsError> {
+        secret::CLUSTER.read_all(self.secrets.as_deref(), environment)
+    }
+
+    /// What clients may prove, from everywhere it is kept.
+    ///
+    /// # Errors
+    /// See [`secret::Secret::read`] and [`tokens::read`].
+    pub(crate) fn read_credentials(
+        &self,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Credentials, SettingsError> {
+        let password = secret::PASSWORD.read(self.password.as_deref(), environment)?;
+        let default =
+            |secret: String| Credential::new(DEFAULT_USER, Scope::Write, Digest::of(secret.as_bytes()));
+        tokens::read(password.map(default), self.tokens.as_deref())
+    }
 }
 
 impl Setup {
@@ -33,16 +88,29 @@ impl Setup {
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
         let settings = layers.settings()?;
-        let secret = secret::CLUSTER.read(settings.secret_file.0.as_deref(), environment)?;
-        let credentials = credentials(&settings, environment)?;
-        let given = Given { secret: secret.is_some(), credentials: !credentials.is_empty() };
-        let mut complaints = rules::check(&settings, given);
+        let mut complaints = Vec::new();
+        let files = Files::of(&settings, &mut complaints);
+        let secrets = files.read_secrets(environment)?;
+        let credentials = files.read_credentials(environment)?;
+        let given = Given { secret: !secrets.is_empty(), credentials: !credentials.is_empty() };
+        complaints.extend(rules::check(&settings, given));
+        let tls = files
+            .tls
+            .as_ref()
+            .and_then(|files| files.load().map_err(|complaint| complaints.push(complaint)).ok());
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
-            Some(node_id) if complaints.is_empty() => {
-                Ok(Self::from_parts(settings, secret, credentials, advertise, node_id, told(layers)))
-            }
+            Some(node_id) if complaints.is_empty() => Ok(Self::from_parts(
+                settings,
+                files,
+                Secrets::new(secrets),
+                credentials,
+                tls,
+                advertise,
+                node_id,
+                told(layers),
+            )),
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
                 Err(SettingsError::Invalid(faults.collect()))
@@ -64,8 +132,10 @@ impl Setup {
 
     fn from_parts(
         settings: Settings,
-        secret: Option<String>,
+        files: Files,
+        secrets: Secrets,
         credentials: Credentials,
+        tls: Option<Arc<Tls>>,
         advertise: Addresses,
         node_id: NodeId,
         told: Vec<(&'static str, String)>,
@@ -79,9 +149,11 @@ impl Setup {
         Self {
             state_dir: settings.state_dir.0.unwrap_or_else(|| PathBuf::from("shoal-state").join(directory)),
             log: settings.log.0,
+            files,
             node: NodeConfig {
                 cluster: settings.cluster.0.to_string(),
-                secret,
+                secrets,
+                tls,
                 credentials,
                 node_id,
                 seeds,
@@ -124,16 +196,6 @@ impl Setup {
 /// Every setting as it was written. None of them is itself a secret.
 fn told(layers: &Layers) -> Vec<(&'static str, String)> {
     SETTINGS.iter().map(|setting| (setting.name, layers.value(setting.name))).collect()
-}
-
-/// What clients may prove, from everywhere it is kept.
-fn credentials(
-    settings: &Settings,
-    environment: &BTreeMap<String, String>,
-) -> Result<Credentials, SettingsError> {
-    let password = secret::PASSWORD.read(settings.password_file.0.as_deref(), environment)?;
-    let default = |secret: String| Credential::new(DEFAULT_USER, Scope::Write, Digest::of(secret.as_bytes()));
-    tokens::read(password.map(default), settings.tokens_file.0.as_deref())
 }
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.

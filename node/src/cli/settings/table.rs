@@ -61,6 +61,26 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Listen for clients beyond loopback though they need neither password nor token",
     ),
     row(
+        "tls_cert_file",
+        "FILE",
+        "",
+        "PEM file with the node's certificate and those that lead to its CA: the TCP doors speak TLS alone",
+    ),
+    row("tls_key_file", "FILE", "", "PEM file with the private key of the certificate"),
+    row("tls_ca_file", "FILE", "", "PEM file with the CAs that must have signed the certificates of peers"),
+    row(
+        "tls_client_ca_file",
+        "FILE",
+        "",
+        "PEM file with CAs: whoever connects, peers too, must show a certificate that one of them signed",
+    ),
+    row(
+        "tls_peer_name",
+        "NAME",
+        "",
+        "Name that the certificates of peers must hold [default: the host that is dialled]",
+    ),
+    row(
         "seed",
         "HOST:PORT,...",
         "",

@@ -1,4 +1,4 @@
-use super::units::{ByteSize, HostPort, LogFilter, Name};
+use super::units::{ByteSize, HostName, HostPort, LogFilter, Name};
 use serde::de::{self, Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use shoal_node::config::OnLoss;
 use shoal_proto::types::{Consistency, NodeId};
@@ -77,6 +77,7 @@ from_str! {
     LogFilter: "expected error, warn, info, debug, trace, or a filter such as warn,shoal_node=debug",
     Consistency: "expected ONE, TWO, THREE, QUORUM or ALL",
     PathBuf: "expected a path",
+    HostName: "expected a host name or an IP address",
     bool: "expected true or false",
     u16: "expected a whole number up to 65535",
     u32: "expected a whole number up to 4294967295",

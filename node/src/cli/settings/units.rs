@@ -27,6 +27,29 @@ impl fmt::Display for Name {
     }
 }
 
+/// A host name or an IP address, without brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostName(String);
+
+impl FromStr for HostName {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let is_address = text.parse::<std::net::IpAddr>().is_ok();
+        if is_address || is_name(text) { Ok(Self(text.to_owned())) } else { Err(Malformed) }
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+}
+
 /// An address to dial: a host name or an IP address (IPv6 in brackets), and a port other than 0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostPort {
@@ -41,10 +64,9 @@ impl FromStr for HostPort {
         let (host, port) = text.rsplit_once(':').ok_or(Malformed)?;
         let port: u16 = port.parse().map_err(|_| Malformed)?;
         let is_address = |inner: &str| inner.parse::<std::net::Ipv6Addr>().is_ok();
-        let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
         let valid = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(inner) => is_address(inner),
-            None => !host.is_empty() && host.chars().all(is_name),
+            None => is_name(host),
         };
         if valid && port != 0 { Ok(Self { host: host.to_owned(), port }) } else { Err(Malformed) }
     }

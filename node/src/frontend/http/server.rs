@@ -5,25 +5,31 @@ use crate::{
     metrics::{Connections, Ending},
 };
 use axum::Router;
+use futures::{Stream, StreamExt as _};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{
-    error::Error as _,
-    io::{self, Write as _},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
+use std::{error::Error as _, io, pin::pin, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    time::timeout,
 };
-use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What a client is told for whom there is no place.
 const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// How long telling them so may take.
+const TURN_AWAY: Duration = Duration::from_millis(100);
+
+/// What a client's bytes come and go by.
+pub trait Connection: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Connection for S {}
 
 /// What clients are granted.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +44,8 @@ struct Grants {
 
 /// Serves the routes until `closing` is cancelled and the requests under way are answered. Clients that send a head or
 /// read an answer too slowly lose their connection.
-pub async fn serve(
-    listener: TcpListener,
+pub async fn serve<S: Connection>(
+    incoming: impl Stream<Item = S> + Unpin,
     router: Router,
     connections: Arc<Connections>,
     closing: CancellationToken,
@@ -49,12 +55,12 @@ pub async fn serve(
         head_patience: limits::HTTP_HEAD_PATIENCE,
         stall: limits::HTTP_STALL,
     };
-    serve_with(grants, listener, router, connections, closing).await;
+    serve_with(grants, incoming, router, connections, closing).await;
 }
 
-async fn serve_with(
+async fn serve_with<S: Connection>(
     grants: Grants,
-    listener: TcpListener,
+    mut incoming: impl Stream<Item = S> + Unpin,
     router: Router,
     connections: Arc<Connections>,
     closing: CancellationToken,
@@ -64,19 +70,11 @@ async fn serve_with(
         let accepted = tokio::select! {
             biased;
             () = closing.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = incoming.next() => accepted,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of file descriptors, most likely: leave the clients in the backlog for a moment.
-                tracing::warn!(%error, "cannot accept an HTTP connection");
-                tokio::time::sleep(limits::ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
+        let Some(stream) = accepted else { break };
         let Some(place) = connections.admit(grants.clients) else {
-            turn_away(stream);
+            turn_away(stream).await;
             continue;
         };
         let (router, closing) = (router.clone(), closing.clone());
@@ -93,18 +91,17 @@ async fn serve_with(
             }
         }));
     }
-    drop(listener);
+    drop(incoming);
     tasks.close();
     tasks.wait().await;
 }
 
 async fn serve_one(
     grants: Grants,
-    stream: TcpStream,
+    stream: impl Connection,
     router: Router,
     closing: CancellationToken,
 ) -> hyper::Result<()> {
-    let _ = stream.set_nodelay(true);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(grants.stall));
     let mut server = http1::Builder::new();
@@ -135,11 +132,13 @@ fn ending(error: &hyper::Error) -> Ending {
     }
 }
 
-/// Says so without waiting: what the socket does not take at once is not worth a place.
-fn turn_away(stream: TcpStream) {
-    if let Ok(mut stream) = stream.into_std() {
-        let _ = stream.write(BUSY);
-    }
+/// Says so and hardly waits: a socket that is new takes this at once.
+async fn turn_away(mut stream: impl Connection) {
+    let told = async {
+        stream.write_all(BUSY).await?;
+        stream.shutdown().await
+    };
+    let _ = timeout(TURN_AWAY, told).await;
 }
 
 #[cfg(test)]
@@ -147,8 +146,10 @@ mod tests {
     use super::*;
     use axum::{extract::State, routing::get};
     use std::net::SocketAddr;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::{sync::Notify, task::JoinHandle};
+    use tokio_stream::wrappers::TcpListenerStream;
 
     const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     const LONG: Duration = Duration::from_secs(60);
@@ -165,8 +166,9 @@ mod tests {
         async fn open(grants: Grants, router: Router) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
+            let incoming = TcpListenerStream::new(listener).map(Result::unwrap);
             let closing = CancellationToken::new();
-            let serving = tokio::spawn(serve_with(grants, listener, router, Arc::default(), closing.clone()));
+            let serving = tokio::spawn(serve_with(grants, incoming, router, Arc::default(), closing.clone()));
             Self { address, closing, serving }
         }
 

@@ -17,6 +17,7 @@ use crate::{
     metrics::{Ending, Refused},
 };
 use bytes::BytesMut;
+use futures::FutureExt as _;
 use shoal_proto::types::UnixMillis;
 use std::{
     future::{pending, poll_fn},
@@ -28,7 +29,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, WriteHalf},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 /// Both ends of a connection, for `CLIENT LIST`.
@@ -81,6 +82,11 @@ where
     ended.map(drop)
 }
 
+/// Gives bytes to the socket, or without any what TLS still holds. Returns how many it took.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
+    if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
+}
+
 /// Until then; forever without an instant.
 async fn until(instant: Option<Instant>) {
     match instant {
@@ -118,6 +124,8 @@ struct Connection<'a> {
     /// How long the replies of the last batch were.
     usual: usize,
     patience: Patience,
+    /// The socket has taken all, and TLS still holds some of it.
+    unflushed: bool,
     /// Nothing more is read; what was is still answered.
     stopping: Option<Ending>,
     /// How often the client was wrong about its password.
@@ -136,6 +144,7 @@ impl<'a> Connection<'a> {
             input: BytesMut::new(),
             output: BytesMut::new(),
             written: 0,
+            unflushed: false,
             usual: 0,
             patience: Patience::new(),
             stopping: None,
@@ -165,11 +174,13 @@ impl<'a> Connection<'a> {
                 return Ok(Ending::OutputLimit);
             }
             if turn == Turn::Over && self.output.is_empty() {
-                writer.shutdown().await?;
+                timeout(self.door.stall, writer.shutdown()).await??;
                 return Ok(self.stopping.unwrap_or_default());
             }
-            let Self { door, session, input, output, written, pipeline, stopping, patience, .. } = &mut *self;
-            let (stopping, idle) = (stopping.is_some(), pipeline.is_empty());
+            let Self {
+                door, session, input, output, written, unflushed, pipeline, stopping, patience, ..
+            } = &mut *self;
+            let (stopping, unflushed, idle) = (stopping.is_some(), *unflushed, pipeline.is_empty());
             let full = output.len() >= limits::RESP_CHUNK_BYTES;
             let (room, stall) = if session.identity.is_some() {
                 prove_by = None;
@@ -189,9 +200,10 @@ impl<'a> Connection<'a> {
                 biased;
                 ending = &mut let_go => return Ok(ending),
                 answer = pipeline.next(), if !full && !pipeline.is_empty() => self.put(answer),
-                count = writer.write(&output[*written..]), if !output.is_empty() => {
+                count = push(writer, &output[*written..]), if unflushed || !output.is_empty() => {
                     if self.wrote(count?)? {
-                        writer.flush().await?;
+                        // At once, but for TLS that waits for its socket.
+                        self.unflushed = writer.flush().now_or_never().transpose()?.is_none();
                     }
                 }
                 () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
@@ -266,7 +278,7 @@ impl<'a> Connection<'a> {
             self.input = BytesMut::new();
         }
         let awaited = match () {
-            () if !self.output.is_empty() => Awaited::Reader,
+            () if self.unflushed || !self.output.is_empty() => Awaited::Reader,
             () if !self.pipeline.is_empty() || self.waiting.is_some() => Awaited::Nothing,
             () if self.parser.is_within() || !self.input.is_empty() => Awaited::Request,
             () => Awaited::Nothing,
@@ -357,6 +369,10 @@ impl<'a> Connection<'a> {
 
     /// Notes what the socket took; true when that was all.
     fn wrote(&mut self, count: usize) -> io::Result<bool> {
+        if self.output.is_empty() {
+            self.unflushed = false;
+            return Ok(false);
+        }
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }

@@ -27,6 +27,7 @@ impl Connection {
             timeout: plan.timeout,
             token: plan.secret.as_ref().map(Secret::token).transpose()?,
             connect_timeout: CONNECT_TIMEOUT.min(plan.timeout),
+            tls: plan.tls.config()?,
             ..ClientConfig::default()
         };
         let client = Client::connect(&nodes, config).await.map_err(|error| match error {

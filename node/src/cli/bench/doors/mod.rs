@@ -8,6 +8,7 @@ mod rest;
 use super::options::Plan;
 use bytes::Bytes;
 use clap::ValueEnum;
+use shoal_node::tls::Connector;
 use std::{borrow::Cow, convert::Infallible, fmt, future::pending, sync::Arc, time::Duration};
 
 /// How long connecting to one node may take.
@@ -27,7 +28,7 @@ pub(crate) enum Protocol {
 /// How to reach the nodes.
 #[derive(Clone)]
 pub(crate) enum Doors {
-    Resp(Arc<Plan>),
+    Resp(Arc<Plan>, Option<Connector>),
     Grpc(grpc::Connection),
     Rest(Box<rest::Doors>),
 }
@@ -72,12 +73,12 @@ impl fmt::Display for Protocol {
 
 impl Doors {
     /// # Errors
-    /// When no node can be reached by the one gRPC client.
+    /// When no node can be reached by the one gRPC client, or a file of TLS cannot be used.
     pub(crate) async fn open(plan: &Arc<Plan>) -> anyhow::Result<Self> {
         Ok(match plan.protocol {
-            Protocol::Resp => Self::Resp(plan.clone()),
+            Protocol::Resp => Self::Resp(plan.clone(), plan.tls.connector()?),
             Protocol::Grpc => Self::Grpc(grpc::Connection::open(plan).await?),
-            Protocol::Rest => Self::Rest(Box::new(rest::Doors::new(plan))),
+            Protocol::Rest => Self::Rest(Box::new(rest::Doors::new(plan)?)),
         })
     }
 
@@ -87,7 +88,9 @@ impl Doors {
     /// When it cannot be reached, or does not know the consistency level.
     pub(crate) async fn connect(&self, node: usize) -> anyhow::Result<Connection> {
         Ok(match self {
-            Self::Resp(plan) => Connection::Resp(resp::Connection::open(plan, node).await?),
+            Self::Resp(plan, tls) => {
+                Connection::Resp(resp::Connection::open(plan, node, tls.as_ref()).await?)
+            }
             // It finds its node by itself.
             Self::Grpc(client) => Connection::Grpc(client.reach().await?),
             Self::Rest(doors) => Connection::Rest(doors.connect(node).await?),

@@ -10,6 +10,7 @@ use crate::cli::{bench::options::Plan, token::HINT};
 use anyhow::Context as _;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use parking_lot::Mutex;
+use shoal_node::tls::{self, Connector, Stream};
 use std::{
     collections::VecDeque,
     convert::Infallible,
@@ -33,7 +34,7 @@ pub(crate) struct Connection(Mutex<State>);
 
 /// Touched by one task alone, so the lock is never waited for.
 struct State {
-    socket: TcpStream,
+    socket: Stream<TcpStream>,
     output: BytesMut,
     input: BytesMut,
     buffer: Box<[u8; READ_BYTES]>,
@@ -48,12 +49,16 @@ impl Connection {
     ///
     /// # Errors
     /// When it cannot be reached, asks for another password, or does not know levels.
-    pub(crate) async fn open(plan: &Plan, node: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn open(plan: &Plan, node: usize, tls: Option<&Connector>) -> anyhow::Result<Self> {
         let node = &plan.nodes[node].to_string();
         let reach = || format!("cannot reach {node}");
         let socket = timeout(CONNECT_TIMEOUT, TcpStream::connect(node)).await.with_context(reach)?;
         let socket = socket.with_context(reach)?;
         socket.set_nodelay(true)?;
+        let socket = match tls {
+            None => Stream::Plain(socket),
+            Some(tls) => secure(node, socket, tls).await.with_context(reach)?,
+        };
         let connection = Self(Mutex::new(State {
             socket,
             output: BytesMut::new(),
@@ -176,6 +181,10 @@ impl State {
                 Poll::Pending => break,
             }
         }
+        // TLS may hold some of it back; a plain socket does nothing here.
+        if let Poll::Ready(Err(_)) = Pin::new(&mut self.socket).poll_flush(context) {
+            return Poll::Ready(Failure::lost("connection lost"));
+        }
         loop {
             let mut read = ReadBuf::new(&mut self.buffer[..]);
             match ready!(Pin::new(&mut self.socket).poll_read(context, &mut read)) {
@@ -194,6 +203,14 @@ impl State {
             }
         }
     }
+}
+
+async fn secure(node: &str, socket: TcpStream, tls: &Connector) -> anyhow::Result<Stream<TcpStream>> {
+    let secured = timeout(CONNECT_TIMEOUT, tls.connect(node, socket)).await?;
+    secured.map_err(|error| match tls::fault(&error) {
+        Some(fault) => anyhow::Error::msg(fault),
+        None => error.into(),
+    })
 }
 
 fn encode(output: &mut BytesMut, words: &[&[u8]]) {

@@ -6,10 +6,12 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{Client, ResponseFuture, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use shoal_node::tls::{self, Connector};
 use shoal_proto::types::MAX_VALUE_BYTES;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -22,7 +24,13 @@ const MAX_BODY_BYTES: usize = MAX_VALUE_BYTES + 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct Doors {
     plan: Arc<Plan>,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Http,
+}
+
+#[derive(Clone)]
+enum Http {
+    Plain(Client<HttpConnector, Full<Bytes>>),
+    Secured(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
 }
 
 /// One worker's node.
@@ -32,15 +40,19 @@ pub(crate) struct Connection {
 }
 
 impl Doors {
-    pub(crate) fn new(plan: &Arc<Plan>) -> Self {
+    /// # Errors
+    /// When a file of TLS cannot be used.
+    pub(crate) fn new(plan: &Arc<Plan>) -> anyhow::Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_max_idle_per_host(plan.concurrency * plan.pipeline)
-            .build(connector);
-        Self { plan: plan.clone(), client }
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_max_idle_per_host(plan.concurrency * plan.pipeline);
+        let client = match plan.tls.connector()? {
+            None => Http::Plain(builder.build(connector)),
+            Some(tls) => Http::Secured(builder.build(secured(connector, &tls)?)),
+        };
+        Ok(Self { plan: plan.clone(), client })
     }
 
     /// Asks a node whether it lives.
@@ -67,6 +79,35 @@ impl Doors {
             connection.exchange(connection.request(Method::HEAD, "/".into(), Bytes::new())?).await?;
         anyhow::ensure!(status != StatusCode::UNAUTHORIZED, "cannot use {}: {HINT}", connection.node);
         Ok(connection)
+    }
+}
+
+fn secured(mut inner: HttpConnector, tls: &Connector) -> anyhow::Result<HttpsConnector<HttpConnector>> {
+    // It would refuse `https`.
+    inner.enforce_http(false);
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls.config()).https_only();
+    let builder = match tls.name() {
+        Some(name) => {
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name.to_owned().try_into()?))
+        }
+        None => builder,
+    };
+    Ok(builder.enable_http1().wrap_connector(inner))
+}
+
+impl Http {
+    fn scheme(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "http",
+            Self::Secured(_) => "https",
+        }
+    }
+
+    fn request(&self, request: Request<Full<Bytes>>) -> ResponseFuture {
+        match self {
+            Self::Plain(client) => client.request(request),
+            Self::Secured(client) => client.request(request),
+        }
     }
 }
 
@@ -101,7 +142,7 @@ impl Connection {
         known
             .fold(Request::builder(), |request, value| request.header(header::AUTHORIZATION, value))
             .method(method)
-            .uri(format!("http://{}{path}", self.node))
+            .uri(format!("{}://{}{path}", self.doors.client.scheme(), self.node))
             .header(header::ACCEPT, OCTETS)
             .header(header::CONTENT_TYPE, OCTETS)
             .body(Full::new(body))
@@ -109,8 +150,9 @@ impl Connection {
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), Failure> {
-        let answer = self.doors.client.request(request).await.map_err(|error| {
-            Failure::lost(if error.is_connect() { "cannot connect" } else { "connection lost" })
+        let answer = self.doors.client.request(request).await.map_err(|error| match tls::fault(&error) {
+            Some(fault) => Failure::lost(fault),
+            None => Failure::lost(if error.is_connect() { "cannot connect" } else { "connection lost" }),
         })?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
