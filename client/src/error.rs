@@ -130,26 +130,23 @@ impl ClientError {
         Self::Connect { attempts: tried }
     }
 
-    /// What a failed unary read means: what its details say, if a node has written them.
+    /// What a failed unary call means: what its details say, if a node has written them.
     pub(crate) fn from_status(status: &tonic::Status) -> Self {
         let message = status.message().to_owned();
         let info = status.get_details_error_info().filter(|info| info.domain == ERROR_DOMAIN);
+        let said = info.as_ref().and_then(|info| info.metadata.get("maybe"));
+        let maybe = said.is_some_and(|maybe| maybe == "true");
         if let Some(kind) = info.and_then(|info| Kind::from_str_name(&info.reason)) {
-            return Failure { kind: kind.into(), message, maybe: false }.into();
+            return Failure { kind: kind.into(), message, maybe }.into();
         }
         match status.code() {
             Code::Unimplemented => Self::Protocol(message),
             Code::ResourceExhausted => Self::Overloaded(message),
             Code::Unauthenticated => Self::Unauthenticated(message),
             Code::PermissionDenied => Self::PermissionDenied(message),
-            _ => Self::Unavailable { message, maybe: is_maybe(status) },
+            _ => Self::Unavailable { message, maybe: false },
         }
     }
-}
-
-/// Whether the node says that what failed may still take effect.
-fn is_maybe(status: &tonic::Status) -> bool {
-    status.metadata().get("shoal-maybe").is_some_and(|maybe| maybe == "true")
 }
 
 impl From<Failure> for ClientError {
@@ -199,11 +196,13 @@ mod tests {
     #[test]
     fn a_status_means_what_its_details_say_if_they_are_a_nodes() {
         let status = |domain: &str, reason: &str| {
-            let details = tonic_types::ErrorDetails::with_error_info(reason, domain, []);
+            let maybe = [("maybe".to_owned(), "true".to_owned())];
+            let details = tonic_types::ErrorDetails::with_error_info(reason, domain, maybe);
             ClientError::from_status(&tonic::Status::with_error_details(Code::Unavailable, "why", details))
         };
         assert_eq!(status("shoal", "NOT_READY"), ClientError::NotReady("why".into()));
         assert_eq!(status("shoal", "TOO_LARGE"), ClientError::Invalid("why".into()));
+        assert!(status("shoal", "UNAVAILABLE").maybe());
         let unknown = ClientError::Unavailable { message: "why".into(), maybe: false };
         assert_eq!(status("shoal", "LATER_VERSION"), unknown);
         assert_eq!(status("proxy", "NOT_READY"), unknown);

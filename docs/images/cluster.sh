@@ -43,17 +43,24 @@ addresses() {
     (IFS=,; echo "${list[*]}")
 }
 
+# Starts one node; arguments after its number are more of its own.
+start_node() {
+    local i=$1
+    shift
+    "$SHOAL" serve --seed "$(addresses 3)" --zone "${ZONES[i % ${#ZONES[@]}]}" \
+        --resp "127.0.0.1:$(port "$i" 0)" --http "127.0.0.1:$(port "$i" 1)" \
+        --grpc "127.0.0.1:$(port "$i" 2)" --gossip "127.0.0.1:$(port "$i" 3)" \
+        --state-dir "$WORK/state-$i" --max-memory "$MEMORY" --log warn "$@" &>>"$WORK/node-$i.log" &
+    started[i]=$!
+}
+
+ready() {
+    curl -sf --retry 60 --retry-delay 1 --retry-all-errors -o "$WORK/ready" \
+        "http://127.0.0.1:$(port "$1" 1)/health/ready" || fail "node $1 is not ready: $(cat "$WORK/node-$1.log")"
+}
+
 start_nodes() {
     local i
-    for ((i = 0; i < NODES; i++)); do
-        "$SHOAL" serve --seed "$(addresses 3)" --zone "${ZONES[i % ${#ZONES[@]}]}" \
-            --resp "127.0.0.1:$(port "$i" 0)" --http "127.0.0.1:$(port "$i" 1)" \
-            --grpc "127.0.0.1:$(port "$i" 2)" --gossip "127.0.0.1:$(port "$i" 3)" \
-            --state-dir "$WORK/state-$i" --max-memory "$MEMORY" --log warn &>"$WORK/node-$i.log" &
-        started+=($!)
-    done
-    for ((i = 0; i < NODES; i++)); do
-        curl -sf --retry 60 --retry-delay 1 --retry-all-errors -o "$WORK/ready" \
-            "http://127.0.0.1:$(port "$i" 1)/health/ready" || fail "node $i is not ready: $(cat "$WORK/node-$i.log")"
-    done
+    for ((i = 0; i < NODES; i++)); do start_node "$i"; done
+    for ((i = 0; i < NODES; i++)); do ready "$i"; done
 }

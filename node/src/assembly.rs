@@ -13,6 +13,7 @@ use crate::{
     info::{NodeFacts, Parts},
     limits,
     listen::{BindError, Rest, Security, Services, Sockets},
+    live::Live,
     metrics::{Connections, DoorName, Metrics},
     rebuild::{Rebuild, RebuildConfig},
     replica::{
@@ -97,6 +98,7 @@ pub struct Node;
 pub struct RunningNode {
     auth: Arc<Auth>,
     info: Arc<NodeFacts>,
+    live: Arc<Live>,
     cluster: Arc<Cluster>,
     local: Arc<LocalReplica>,
     peers: Arc<Peers>,
@@ -128,6 +130,7 @@ impl Node {
             generation: state.generation,
         };
 
+        let live = Arc::new(Live::new(&config));
         let cluster = Arc::new(Cluster::new(describe(&config, &state)));
         let clock = Arc::<HybridClock>::default();
         let ledger = Arc::new(RingLedger::new(
@@ -171,16 +174,12 @@ impl Node {
             Arc::new(editor),
             hints.clone(),
             metrics.clone(),
-            CoordinatorConfig {
-                read_consistency: config.read_consistency,
-                write_consistency: config.write_consistency,
-                timeout: config.request_timeout,
-                read_patience: config.read_patience,
-            },
+            CoordinatorConfig { live: live.clone(), read_patience: config.read_patience },
         ));
         let inbound = Arc::<InboundLinks>::default();
         let resp_counters = Arc::new(RespCounters::default());
-        let http_connections = Arc::<Connections>::default();
+        let (http_connections, grpc_connections) =
+            (Arc::<Connections>::default(), Arc::<Connections>::default());
 
         // Gossip first: if it cannot start, no door has been opened.
         let gossip = Gossip::start(gossip_settings(&config)?, cluster.clone(), &env).await?;
@@ -194,6 +193,7 @@ impl Node {
             metrics: metrics.clone(),
             resp: resp_counters.clone(),
             http: http_connections.clone(),
+            grpc: grpc_connections.clone(),
             gossip: gossip.counters(),
             tls: config.tls.clone(),
         }));
@@ -204,12 +204,13 @@ impl Node {
         let agent = RingAgent::new(ledger, cluster.clone(), peers.clone(), settings, env.rng("ring"));
         let rebuild_config = RebuildConfig { patience: config.rebuild_patience, on_loss: config.on_loss };
         let rebuild = Rebuild::new(cluster.clone(), replicas.clone(), metrics.clone(), rebuild_config);
-        let workers = vec![
+        let mut workers = vec![
             tokio::spawn(peers.clone().follow()),
             tokio::spawn(agent.run(shutdown.clone())),
             tokio::spawn(rebuild.run(shutdown.clone())),
             tokio::spawn(hints.replay(replicas, cluster.clone(), shutdown.clone())),
             tokio::spawn(expire(local.clone(), shutdown.clone())),
+            tokio::spawn(resize(local.clone(), live.clone(), shutdown.clone())),
             tokio::spawn(local.clone().sweep(shutdown.clone())),
             tokio::spawn(info.clone().watch(shutdown.clone())),
         ];
@@ -220,16 +221,19 @@ impl Node {
         let gate = |name| Gate::new(auth.clone(), metrics.auth_refused.door(name));
         let grpc = GrpcDoor::new(door(DoorName::Grpc), gate(DoorName::Grpc), info.clone(), closing.clone());
         let backend = Arc::new(door(DoorName::Resp));
-        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, None);
+        let resp = RespDoor::new(backend, gate(DoorName::Resp), info.clone(), resp_counters, live.clone());
         let rest =
             Rest { door: door(DoorName::Rest), gate: gate(DoorName::Rest), connections: http_connections };
-        let services = Services { replica, grpc, resp: Arc::new(resp), rest, info: info.clone() };
+        let resp = Arc::new(resp);
+        workers.push(tokio::spawn(resp.clone().sweep(shutdown.clone().cancelled_owned())));
+        let services = Services { replica, grpc, grpc_connections, resp, rest, info: info.clone() };
         let security = Security { tls: config.tls.clone(), metrics: metrics.clone() };
         let doors = sockets.open(services, &security, &closing);
         let gossip = Some(gossip);
         Ok(RunningNode {
             auth,
             info,
+            live,
             cluster,
             local,
             peers,
@@ -248,6 +252,12 @@ impl RunningNode {
     #[must_use]
     pub fn info(&self) -> Arc<dyn ClusterInfo> {
         self.info.clone()
+    }
+
+    /// The settings that can change while the node runs.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.live.clone()
     }
 
     /// The credentials that clients are asked for, to be replaced when they change.
@@ -387,5 +397,18 @@ async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {
             () = tokio::time::sleep(EXPIRE_EVERY) => {}
         }
         local.store.expire(local.now(), EXPIRE_BUDGET);
+    }
+}
+
+/// Lets the store follow its limit.
+async fn resize(local: Arc<LocalReplica>, live: Arc<Live>, shutdown: CancellationToken) {
+    let mut changes = live.changes();
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            // The sender lives as long as `live`.
+            _ = changes.changed() => local.store.set_max_bytes(live.max_memory()),
+        }
     }
 }

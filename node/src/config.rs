@@ -1,7 +1,7 @@
 //! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
 //! and checked elsewhere.
 
-use crate::{auth::Credentials, tls::Tls};
+use crate::{auth::Credentials, limits, tls::Tls};
 use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -27,6 +27,33 @@ pub struct ListenAddresses {
     pub grpc: SocketAddr,
     /// UDP gossip.
     pub gossip: SocketAddr,
+}
+
+/// What clients of the RESP door are granted at first; see [`Live`](crate::live::Live).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientGrants {
+    /// Connections served at once.
+    pub max_clients: usize,
+    /// How long a connection may stay without a command; zero is for ever.
+    pub idle_timeout: Duration,
+    /// How long a connection is silent before the operating system asks after its client; zero is for ever.
+    pub tcp_keepalive: Duration,
+    /// Bytes of replies one client may leave unread; 0 is no limit.
+    pub output_limit: u64,
+    /// Bytes of requests and replies held for all clients together; 0 is no limit.
+    pub client_memory: u64,
+}
+
+impl Default for ClientGrants {
+    fn default() -> Self {
+        Self {
+            max_clients: limits::RESP_CLIENTS,
+            idle_timeout: Duration::ZERO,
+            tcp_keepalive: Duration::from_secs(limits::TCP_KEEPALIVE),
+            output_limit: limits::RESP_UNREAD_BYTES as u64,
+            client_memory: limits::RESP_CLIENT_BYTES as u64,
+        }
+    }
 }
 
 /// Everything one node is configured with.
@@ -73,4 +100,8 @@ pub struct NodeConfig {
     pub rebuild_patience: Duration,
     /// What happens then.
     pub on_loss: OnLoss,
+    /// What clients of the RESP door are granted.
+    pub clients: ClientGrants,
+    /// Every setting as it was written, by name, for those who ask the node.
+    pub told: Vec<(&'static str, String)>,
 }

@@ -14,7 +14,7 @@
 //!
 //! ```
 //! use shoal_membership::{Addresses, Env, Secrets, Seed, config::GossipConfig, env::{MemoryState, SystemClock}};
-//! use shoal_node::{Node, Sockets, config::{ListenAddresses, NodeConfig, OnLoss}, coordinator::{Expiry, RequestOptions}};
+//! use shoal_node::{Node, Sockets, config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss}, coordinator::{Expiry, RequestOptions}};
 //! use shoal_proto::types::{Consistency, Key, NodeId, Value};
 //! use std::{sync::Arc, time::Duration};
 //!
@@ -42,6 +42,8 @@
 //!     max_memory: 64 << 20,
 //!     rebuild_patience: Duration::from_secs(60),
 //!     on_loss: OnLoss::Reset,
+//!     clients: ClientGrants::default(),
+//!     told: Vec::new(),
 //! };
 //! let env = Env { wall: Arc::new(SystemClock), seed: Seed(1), state: Arc::new(MemoryState::default()) };
 //! let sockets = Sockets::bind(&config.listen).await?;
@@ -74,6 +76,7 @@ pub mod hot_keys;
 mod info;
 pub mod limits;
 pub mod listen;
+pub mod live;
 pub mod metrics;
 mod mutant;
 pub mod rebuild;

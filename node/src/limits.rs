@@ -21,6 +21,15 @@ pub const UNPROVEN_PEER_BYTES: usize = 16 * 1024;
 /// The largest gRPC message: one value of the largest size, its key, and room for the envelope.
 pub const MAX_MESSAGE_BYTES: usize = 12 * 1024 * 1024;
 
+/// gRPC connections served at once, those of peers among them; further ones are closed.
+pub const GRPC_CLIENTS: usize = 4_096;
+/// Calls of one gRPC connection that run at the same time.
+pub const GRPC_STREAMS: u32 = 1_024;
+/// How long a gRPC connection is silent before its client is asked whether it is still there.
+pub const GRPC_PING: Duration = Duration::from_secs(30);
+/// How long it then has to answer before its connection is closed: one that reads nothing cannot.
+pub const GRPC_PONG: Duration = Duration::from_secs(20);
+
 /// Operations of one gRPC pipeline that run or wait to be sent back; at this many the stream is not read further.
 pub const PIPELINE_IN_FLIGHT: usize = 1_024;
 /// Bytes of values a pipeline's client may leave unread before none of its further operations begins.
@@ -37,7 +46,7 @@ pub const BATCH_IN_FLIGHT: usize = 1_024;
 /// Bytes of values in the answer to one batch call.
 pub const BATCH_VALUE_BYTES: usize = 10 * 1024 * 1024;
 
-/// RESP connections served at once; further ones are told so and closed.
+/// RESP connections served at once unless set otherwise; further ones are told so and closed.
 pub const RESP_CLIENTS: usize = 10_000;
 /// Connections accepted and not yet taken over by their door.
 pub const ACCEPTED_AHEAD: usize = 16;
@@ -45,6 +54,19 @@ pub const ACCEPTED_AHEAD: usize = 16;
 pub const HANDSHAKES: usize = 512;
 /// How long a TLS handshake may take.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
+/// The most they can be set to.
+pub const MAX_CLIENTS: u64 = 1_000_000;
+/// Bytes of replies a RESP client may leave unread unless set otherwise: room for the largest answer.
+pub const RESP_UNREAD_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes of requests and replies held for all RESP clients together unless set otherwise.
+pub const RESP_CLIENT_BYTES: usize = 256 * 1024 * 1024;
+/// How long a connection is silent before the operating system asks whether its client is still there, unless set
+/// otherwise, in seconds.
+pub const TCP_KEEPALIVE: u64 = 300;
+/// The longest it can be set to.
+pub const MAX_TCP_KEEPALIVE: u64 = 32_767;
+/// The least memory a node can be given: less cannot hold a few of the largest values beside the index.
+pub const MIN_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 /// How long accepting rests after it failed.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Arguments of one RESP command.
@@ -57,8 +79,14 @@ pub const RESP_SKIPPED_BYTES: usize = 512 * 1024 * 1024;
 pub const RESP_CHUNK_BYTES: usize = 256 * 1024;
 /// Room made for every read from a RESP connection.
 pub const RESP_READ_BYTES: usize = 16 * 1024;
-/// How long a client may leave a reply unread before its connection is closed.
+/// How long a client may take over a request it has begun, and leave a reply unread, before its connection is closed.
 pub const RESP_STALL: Duration = Duration::from_secs(60);
+/// How much a client has to take or send within that time to be given as much again.
+pub const RESP_STEP_BYTES: usize = 64 * 1024;
+/// Room for replies that a connection keeps between commands; what was more is given back.
+pub const RESP_KEPT_BYTES: usize = 4 * 1024;
+/// How often clients are looked through for those that have been idle for too long.
+pub const RESP_SWEEP: Duration = Duration::from_secs(1);
 /// Capacity allocated on the word of a length header before its contents arrive.
 pub const RESP_TRUSTED_CAPACITY: usize = 1_024;
 /// Longest inline command.
@@ -182,6 +210,11 @@ const _: () = assert!(
 );
 const _: () = assert!(KEY_AND_VALUE < RESP_REQUEST_BYTES && RESP_REQUEST_BYTES < RESP_SKIPPED_BYTES);
 const _: () = assert!(KEY_AND_VALUE < RESP_OUTPUT_BYTES);
+const _: () = assert!(
+    RESP_OUTPUT_BYTES + 32 * RESP_ARGUMENTS + RESP_CHUNK_BYTES < RESP_UNREAD_BYTES,
+    "the header and the end of a value take less than 32 bytes"
+);
+const _: () = assert!(MIN_MEMORY_BYTES >= 2 * shoal_proto::types::MAX_VALUE_BYTES as u64);
 const _: () = assert!(UNPROVEN_ARGUMENTS * (UNPROVEN_ARGUMENT_BYTES + 32) < UNPROVEN_INPUT_BYTES);
 const _: () = assert!(RESP_INLINE_BYTES < UNPROVEN_INPUT_BYTES);
 const _: () =

@@ -10,14 +10,14 @@ mod handshakes;
 mod unproven;
 
 #[cfg(not(madsim))]
-use crate::frontend::{grpc::interceptor, http, standard};
+use crate::frontend::{grpc::interceptor, http, places, standard};
 use crate::{
     admin::ClusterInfo,
     config::ListenAddresses,
     frontend::{
         Door, Gate,
         grpc::GrpcDoor,
-        resp::{RespDoor, serve},
+        resp::{Ends, RespDoor, serve},
     },
     limits,
     metrics::{Connections, Metrics, SecuredDoor},
@@ -55,6 +55,7 @@ pub struct Sockets {
 pub(crate) struct Services {
     pub(crate) replica: ReplicaService,
     pub(crate) grpc: GrpcDoor,
+    pub(crate) grpc_connections: Arc<Connections>,
     pub(crate) resp: Arc<RespDoor>,
     pub(crate) rest: Rest,
     pub(crate) info: Arc<dyn ClusterInfo>,
@@ -115,7 +116,7 @@ impl Sockets {
         security: &Security,
         shutdown: &CancellationToken,
     ) -> Vec<JoinHandle<()>> {
-        let Services { replica, grpc, resp, rest, info } = services;
+        let Services { replica, grpc, grpc_connections, resp, rest, info } = services;
         let enter = |door, listener, tasks: &mut Vec<_>| {
             let (accepting, incoming) = accept(door, listener, security.handshakes(door), shutdown.clone());
             tasks.push(accepting);
@@ -125,6 +126,9 @@ impl Sockets {
         let incoming = enter(SecuredDoor::Resp, self.resp, &mut tasks);
         tasks.push(tokio::spawn(serve_resp(incoming, resp, shutdown.clone())));
         let mut server = Server::builder()
+            .max_concurrent_streams(limits::GRPC_STREAMS)
+            .http2_keepalive_interval(Some(limits::GRPC_PING))
+            .http2_keepalive_timeout(Some(limits::GRPC_PONG))
             .initial_stream_window_size(4 * 1024 * 1024)
             .initial_connection_window_size(8 * 1024 * 1024);
         let gate = grpc.gate().clone();
@@ -146,6 +150,7 @@ impl Sockets {
             let router = standard::mount(router, known, info.clone(), shutdown.clone());
             let incoming =
                 enter(SecuredDoor::Grpc, self.grpc, &mut tasks).map(|(stream, _)| io::Result::Ok(stream));
+            let incoming = places::admit(incoming, grpc_connections, limits::GRPC_CLIENTS);
             let serving = router.serve_with_incoming_shutdown(incoming, closing);
             tasks.push(tokio::spawn(async move {
                 if let Err(error) = serving.await {
@@ -158,7 +163,7 @@ impl Sockets {
         }
         #[cfg(madsim)]
         {
-            drop((gate, rest.door, rest.gate, rest.connections, info));
+            drop((gate, rest.door, rest.gate, rest.connections, info, grpc_connections));
             let router = server.add_service(kv).add_service(admin).add_service(replica);
             let serving = router.serve_with_shutdown(self.grpc, closing);
             tasks.push(tokio::spawn(async move {
@@ -191,6 +196,15 @@ impl tonic::transport::server::Connected for crate::tls::Stream<tokio::net::TcpS
     }
 }
 
+/// Has the operating system ask after a client that is silent for `time`, as often as Redis does.
+#[cfg(not(madsim))]
+fn keep_alive(stream: &tokio::net::TcpStream, time: Option<std::time::Duration>) {
+    let Some(time) = time else { return };
+    let interval = (time / 3).max(std::time::Duration::from_secs(1));
+    let keepalive = socket2::TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(3);
+    let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+}
+
 /// Serves connections until shutdown and until each of them has ended.
 async fn serve_resp(
     mut incoming: impl Stream<Item = Accepted> + Unpin,
@@ -205,9 +219,13 @@ async fn serve_resp(
             accepted = incoming.next() => accepted,
         };
         let Some((stream, peer)) = accepted else { break };
+        #[cfg(not(madsim))]
+        keep_alive(stream.socket(), door.live().tcp_keepalive());
+        let local = stream.socket().local_addr().map_or_else(|_| String::new(), |local| local.to_string());
+        let ends = Ends { peer: peer.to_string(), local };
         let (door, closing) = (door.clone(), shutdown.clone().cancelled_owned());
         tokio::spawn(connections.track_future(async move {
-            if let Err(error) = serve(stream, peer.to_string(), door, closing).await {
+            if let Err(error) = serve(stream, ends, door, closing).await {
                 tracing::debug!(%peer, %error, "RESP connection ended");
             }
         }));

@@ -1,9 +1,14 @@
 //! Small clusters and plain answers for unit tests.
 
-use crate::coordinator::Outcome;
-use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo};
+use crate::{
+    auth::Credentials,
+    config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
+    coordinator::Outcome,
+    live::Live,
+};
+use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo, config::GossipConfig};
 use shoal_proto::types::{Consistency, Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Of an answer at ONE that nothing is to be said of.
 pub(crate) fn outcome() -> Outcome {
@@ -71,4 +76,33 @@ pub(crate) fn with_generation(
     let cluster = cluster_of(nodes, replicas, vnodes);
     cluster.observe_generation(&NodeId::new(node).unwrap(), generation);
     cluster.view()
+}
+
+/// The settings of a node alone.
+pub(crate) fn live() -> Live {
+    let nowhere = ([127, 0, 0, 1], 1).into();
+    Live::new(&NodeConfig {
+        cluster: "test".into(),
+        secrets: Default::default(),
+        tls: None,
+        node_id: node_id(0),
+        seeds: Vec::new(),
+        zone: "a".into(),
+        capacity: 100,
+        listen: ListenAddresses { resp: nowhere, http: nowhere, grpc: nowhere, gossip: nowhere },
+        advertise: Addresses::default(),
+        gossip: GossipConfig::local(),
+        replicas: 1,
+        vnodes: 64,
+        read_consistency: Consistency::One,
+        write_consistency: Consistency::One,
+        request_timeout: Duration::from_secs(1),
+        read_patience: Duration::from_millis(50),
+        max_memory: 64 << 20,
+        rebuild_patience: Duration::from_secs(60),
+        on_loss: OnLoss::Reset,
+        credentials: Credentials::default(),
+        clients: ClientGrants::default(),
+        told: vec![("zone", "a".into()), ("log", "info".into())],
+    })
 }

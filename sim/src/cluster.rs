@@ -17,7 +17,7 @@ use shoal_membership::{
 };
 use shoal_node::{
     Node, NodeError, RunningNode, Sockets,
-    config::{ListenAddresses, NodeConfig, OnLoss},
+    config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
 };
 use shoal_proto::types::{Consistency, NodeId, UnixMillis};
 use std::{
@@ -268,6 +268,8 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
         max_memory: MEMORY_BYTES,
         rebuild_patience: options.rebuild_patience,
         on_loss: OnLoss::Reset,
+        clients: ClientGrants::default(),
+        told: Vec::new(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Dev {
 impl Dev {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let started = Instant::now();
-        run::start_logs(self.log.filter());
+        let set_log_level = run::start_logs(self.log.filter());
         // Removed when it goes out of scope, after the nodes have stopped.
         let directory = tempfile::tempdir()?;
         let secret = secret()?;
@@ -46,7 +46,7 @@ impl Dev {
             )?;
             Ok(())
         };
-        run::run(nodes, announce).await?;
+        run::run(nodes, set_log_level, announce).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

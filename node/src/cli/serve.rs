@@ -18,7 +18,8 @@ impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let environment = settings::environment();
         let setup = settings::load(&self.flags, &environment)?;
-        run::start_logs(setup.log.filter());
+        let set_log_level = run::start_logs(setup.log.filter());
+        run::allow_open_files(setup.node.clients.max_clients as u64);
         for variable in settings::unknown_variables(&environment) {
             warn!(variable, "this variable is no setting and was not used");
         }
@@ -43,7 +44,7 @@ impl Serve {
             info!("ready");
             Ok(())
         };
-        run::run(vec![node], announce).await?;
+        run::run(vec![node], set_log_level, announce).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

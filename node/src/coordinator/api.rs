@@ -27,6 +27,27 @@ pub enum Expiry {
     Keep,
 }
 
+/// What must hold of the expiry that a change replaces. A value that never expires counts as expiring last of all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExpiryCondition {
+    /// Whether there is one.
+    pub exists: Option<bool>,
+    /// Whether the new one is later, or else sooner.
+    pub later: Option<bool>,
+}
+
+impl ExpiryCondition {
+    /// Whether `new` may take the place of `held`; `None` is never.
+    #[must_use]
+    pub fn holds(&self, held: Option<UnixMillis>, new: Option<UnixMillis>) -> bool {
+        let rank = |expiry: Option<UnixMillis>| expiry.map_or(u64::MAX, |at| at.0);
+        self.exists.is_none_or(|exists| exists == held.is_some())
+            && self
+                .later
+                .is_none_or(|later| if later { rank(new) > rank(held) } else { rank(new) < rank(held) })
+    }
+}
+
 /// What an answer was worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
@@ -155,4 +176,28 @@ pub enum CoordinatorError {
     /// The request can never succeed as it is.
     #[error("{0}")]
     Invalid(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_replaced_under_the_conditions_of_redis() {
+        let condition = |exists, later| ExpiryCondition { exists, later };
+        let (nx, xx) = (condition(Some(false), None), condition(Some(true), None));
+        let (gt, lt) = (condition(None, Some(true)), condition(None, Some(false)));
+        let xx_lt = condition(Some(true), Some(false));
+        for (held, new, expected) in [
+            // NX, XX, GT, LT, XX LT
+            (None, Some(5), [true, false, false, true, false]),
+            (Some(5), Some(6), [false, true, true, false, false]),
+            (Some(5), Some(5), [false, true, false, false, false]),
+            (Some(5), Some(4), [false, true, false, true, true]),
+            (Some(5), None, [false, true, true, false, false]),
+        ] {
+            let holds = [nx, xx, gt, lt, xx_lt].map(|c| c.holds(held.map(UnixMillis), new.map(UnixMillis)));
+            assert_eq!(holds, expected, "{held:?} {new:?}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ const WORD: usize = u64::BITS as usize;
 
 /// A pattern, ready to be held against keys.
 #[derive(Debug, Clone)]
-pub(super) struct Glob {
+pub struct Glob {
     /// For each byte, which places of the pattern it matches.
     matches: Vec<Vec<u64>>,
     /// Places at which any bytes may come first.
@@ -19,7 +19,8 @@ pub(super) struct Glob {
 
 impl Glob {
     /// Reads a pattern. There is none that is invalid.
-    pub(super) fn new(pattern: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(pattern: &[u8]) -> Self {
         let words = pattern.len() / WORD + 1;
         let mut glob = Self { matches: vec![vec![0; words]; 256], stars: vec![0; words], end: 0 };
         let mut rest = pattern;
@@ -52,7 +53,8 @@ impl Glob {
     }
 
     /// Whether the whole of `key` matches.
-    pub(super) fn is_match(&self, key: &[u8]) -> bool {
+    #[must_use]
+    pub fn is_match(&self, key: &[u8]) -> bool {
         let mut reached = vec![0; self.stars.len()];
         set(&mut reached, 0);
         for byte in key {

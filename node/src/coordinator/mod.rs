@@ -1,10 +1,11 @@
 //! Runs a request over the owners of its key: plans, asks, counts, resolves, repairs, leaves hints.
 //!
 //! `plan`, `quorum`, `resolve`, `explanation`, `cursor` and `glob` decide and know nothing of time or tasks; `read`,
-//! `write` and `explain` drive what concerns one key, `flush` and `scan` what concerns all.
+//! `write`, `expire` and `explain` drive what concerns one key, `flush` and `scan` what concerns all.
 
 mod api;
 mod cursor;
+mod expire;
 mod explain;
 mod explanation;
 mod flush;
@@ -17,9 +18,12 @@ mod resolve;
 mod scan;
 mod write;
 
-pub use api::{CoordinatorError, ExistedReply, Expiry, GetReply, Outcome, RequestOptions, SetReply};
+pub use api::{
+    CoordinatorError, ExistedReply, Expiry, ExpiryCondition, GetReply, Outcome, RequestOptions, SetReply,
+};
 pub use explanation::{Explanation, Held, OwnerCopy};
 pub use flush::FlushReply;
+pub use glob::Glob;
 pub use hints::Hints;
 pub use plan::Plan;
 pub use quorum::{QuorumTracker, Verdict};
@@ -28,6 +32,7 @@ pub use scan::{KeyFilter, ScanReply, ScanRequest, SlotReply};
 
 use crate::{
     limits,
+    live::Live,
     metrics::{Metrics, Operation},
     replica::{Replicas, Trust},
     ring::RingEditor,
@@ -46,15 +51,11 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How far ahead of the clock a client's tag may be: further, and it would shut out everyone else's writes.
 const CLIENT_TAG_AHEAD: Duration = Duration::from_millis(500);
 
-/// Defaults of requests that do not choose.
-#[derive(Debug, Clone, Copy)]
+/// What requests that do not choose are served by.
+#[derive(Debug, Clone)]
 pub struct CoordinatorConfig {
-    /// Level of reads.
-    pub read_consistency: Consistency,
-    /// Level of writes; deletes have their own.
-    pub write_consistency: Consistency,
-    /// How long a request may take.
-    pub timeout: Duration,
+    /// The levels of reads and of writes, deletes aside, and how long a request may take.
+    pub live: Arc<Live>,
     /// How long a read waits for the owners it asked before it asks another.
     pub read_patience: Duration,
 }
@@ -99,8 +100,8 @@ impl Coordinator {
     #[must_use]
     pub fn level(&self, operation: Operation, options: &RequestOptions) -> Consistency {
         options.consistency.unwrap_or(match operation {
-            Operation::Get => self.config.read_consistency,
-            Operation::Set | Operation::Expire => self.config.write_consistency,
+            Operation::Get => self.config.live.read_consistency(),
+            Operation::Set | Operation::Expire => self.config.live.write_consistency(),
             Operation::Delete => Consistency::Quorum,
         })
     }
@@ -230,41 +231,6 @@ impl Coordinator {
         Ok(ExistedReply { existed, outcome: self.written(entry.version(), outcome, reached, degraded) })
     }
 
-    /// Changes when a key expires. The new version names the tag of the value it read and raises only the touch count,
-    /// so it never beats a write it did not see.
-    ///
-    /// # Errors
-    /// As [`Coordinator::set`].
-    pub async fn expire(
-        &self,
-        key: Key,
-        expiry: Expiry,
-        options: &RequestOptions,
-    ) -> Result<ExistedReply, CoordinatorError> {
-        let level = self.level(Operation::Expire, options);
-        let deadline = self.deadline(options);
-        let read = self.counted(level, self.read(&key, level, deadline).await)?;
-        let found = read.entry.as_ref().map(Stamped::version);
-        let Some((held, value)) = found.zip(read.entry.as_ref().and_then(Stamped::value).cloned()) else {
-            let existed = false;
-            return Ok(ExistedReply { existed, outcome: self.get_reply(read, level).outcome });
-        };
-        let touch = held.touch.checked_add(1).ok_or_else(|| {
-            CoordinatorError::Invalid(
-                "expiry changed 65535 times; write the value anew to change it again".into(),
-            )
-        })?;
-        let entry = Stamped::live(held.tag, touch, self.expires_at(expiry, Some(held))?, value);
-        let outcome = match self.write(&key, &entry, level, deadline).await {
-            // What was read is gone.
-            Err(CoordinatorError::Flushed { .. }) => {
-                return Ok(ExistedReply { existed: false, outcome: self.get_reply(read, level).outcome });
-            }
-            result => self.counted(level, result)?,
-        };
-        Ok(ExistedReply { existed: true, outcome: self.written(entry.version(), outcome, level, false) })
-    }
-
     /// What the store charges for a key and its value, as owners of this version keep them; `None` without a value.
     ///
     /// # Errors
@@ -277,7 +243,11 @@ impl Coordinator {
     }
 
     fn deadline(&self, options: &RequestOptions) -> Instant {
-        Instant::now() + options.timeout.unwrap_or(self.config.timeout).min(limits::REQUEST_TIMEOUT)
+        Instant::now()
+            + options
+                .timeout
+                .unwrap_or_else(|| self.config.live.request_timeout())
+                .min(limits::REQUEST_TIMEOUT)
     }
 
     /// Whether this node's acknowledgement of a write to `vnode` counts.

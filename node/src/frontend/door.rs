@@ -5,7 +5,7 @@ use crate::{
     coordinator::{Coordinator, CoordinatorError, RequestOptions},
     metrics::{DoorRequests, Operation, Tally},
 };
-use shoal_proto::types::UnixMillis;
+use shoal_proto::types::{Consistency, UnixMillis};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -92,9 +92,14 @@ impl Door {
         options: &RequestOptions,
     ) -> Result<Reply, CoordinatorError> {
         let (began, operation) = (Instant::now(), command.operation());
+        let conditional = matches!(command, Command::ExpireIf(..));
         let answer = self.run(command, options).await;
         if let Some(operation) = operation {
-            self.requests.waited(operation, self.coordinator.level(operation, options), began.elapsed());
+            let level = match options.consistency {
+                None if conditional => Consistency::Quorum,
+                _ => self.coordinator.level(operation, options),
+            };
+            self.requests.waited(operation, level, began.elapsed());
             self.note(operation, &answer);
         }
         answer
@@ -110,6 +115,12 @@ impl Door {
             Command::Delete(key) => coordinator.delete(key, options).await.map(Reply::Deleted),
             Command::Expire(key, expiry) => {
                 coordinator.expire(key, expiry, options).await.map(Reply::Touched)
+            }
+            Command::ExpireIf(key, expiry, condition) => {
+                coordinator.expire_if(key, expiry, condition, options).await.map(Reply::Touched)
+            }
+            Command::GetAndExpire(key, expiry) => {
+                coordinator.get_and_expire(key, expiry, options).await.map(Reply::Value)
             }
             Command::Explain(key) => {
                 let explanation = coordinator.explain(key, options).await?;

@@ -9,6 +9,9 @@ pub mod grpc;
 // The router stands on the real network stack.
 #[cfg(not(madsim))]
 pub mod http;
+// The simulator knows no connections.
+#[cfg(not(madsim))]
+pub mod places;
 pub mod resp;
 #[cfg(not(madsim))]
 pub mod standard;
@@ -19,8 +22,8 @@ pub use gate::{Gate, Refusal};
 
 use crate::auth::Scope;
 use crate::coordinator::{
-    CoordinatorError, ExistedReply, Expiry, Explanation, FlushReply, GetReply, Outcome, RequestOptions,
-    ScanReply, ScanRequest, SetReply, SlotReply,
+    CoordinatorError, ExistedReply, Expiry, ExpiryCondition, Explanation, FlushReply, GetReply, Outcome,
+    RequestOptions, ScanReply, ScanRequest, SetReply, SlotReply,
 };
 use crate::metrics::Operation;
 use shoal_proto::types::{Key, Value};
@@ -36,6 +39,10 @@ pub enum Command {
     Delete(Key),
     /// Change when a key expires.
     Expire(Key, Expiry),
+    /// Change it if this holds of when it would have.
+    ExpireIf(Key, Expiry, ExpiryCondition),
+    /// Read a key, and change when it expires.
+    GetAndExpire(Key, Expiry),
     /// Tell what every owner holds under a key.
     Explain(Key),
     /// Tell what a key and its value are charged.
@@ -62,13 +69,13 @@ pub(in crate::frontend) type Translated = Result<(Command, RequestOptions), Coor
 /// An answer in no particular protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
-    /// To [`Command::Get`].
+    /// To [`Command::Get`] and [`Command::GetAndExpire`].
     Value(GetReply),
     /// To [`Command::Set`].
     Stored(SetReply),
     /// To [`Command::Delete`].
     Deleted(ExistedReply),
-    /// To [`Command::Expire`].
+    /// To [`Command::Expire`] and [`Command::ExpireIf`].
     Touched(ExistedReply),
     /// To [`Command::Explain`].
     Explained(Box<Explanation>),
@@ -104,10 +111,19 @@ impl Command {
             | Self::Set(key, ..)
             | Self::Delete(key)
             | Self::Expire(key, _)
+            | Self::ExpireIf(key, ..)
+            | Self::GetAndExpire(key, _)
             | Self::Explain(key)
             | Self::Usage(key) => Some(key),
             Self::Flush { .. } | Self::Scan(_) | Self::Slot { .. } => None,
         }
+    }
+
+    /// Bytes of its key and value.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        let value = if let Self::Set(_, value, _) = self { value.as_bytes().len() } else { 0 };
+        self.key().map_or(0, |key| key.as_bytes().len()) + value
     }
 
     /// What it asks for of the data of one key; `None` when it is a question about it, or about all keys.
@@ -117,7 +133,7 @@ impl Command {
             Self::Get(_) => Some(Operation::Get),
             Self::Set(..) => Some(Operation::Set),
             Self::Delete(_) => Some(Operation::Delete),
-            Self::Expire(..) => Some(Operation::Expire),
+            Self::Expire(..) | Self::ExpireIf(..) | Self::GetAndExpire(..) => Some(Operation::Expire),
             Self::Explain(_) | Self::Usage(_) | Self::Flush { .. } | Self::Scan(_) | Self::Slot { .. } => {
                 None
             }
@@ -133,6 +149,14 @@ impl Command {
     /// Whether it changes nothing.
     #[must_use]
     pub fn is_read(&self) -> bool {
-        !matches!(self, Self::Set(..) | Self::Delete(_) | Self::Expire(..) | Self::Flush { .. })
+        match self {
+            Self::Get(_) | Self::Explain(_) | Self::Usage(_) | Self::Scan(_) | Self::Slot { .. } => true,
+            Self::Set(..)
+            | Self::Delete(_)
+            | Self::Expire(..)
+            | Self::ExpireIf(..)
+            | Self::GetAndExpire(..)
+            | Self::Flush { .. } => false,
+        }
     }
 }

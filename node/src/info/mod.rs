@@ -62,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) resp: Arc<RespCounters>,
     pub(crate) http: Arc<Connections>,
+    pub(crate) grpc: Arc<Connections>,
     pub(crate) gossip: Arc<GossipCounters>,
     pub(crate) tls: Option<Arc<Tls>>,
 }

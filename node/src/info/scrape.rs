@@ -3,7 +3,7 @@
 use super::Parts;
 use crate::{
     admin::NodeStats,
-    metrics::{Connections, Family, Value},
+    metrics::{Connections, Ending, Family, Value},
     store::StoreStats,
 };
 use shoal_membership::ring;
@@ -45,7 +45,7 @@ fn node(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
 }
 
 fn connections(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
-    let doors = [("resp", &parts.resp.connections), ("http", &parts.http)];
+    let doors = [("resp", &parts.resp.connections), ("http", &parts.http), ("grpc", &parts.grpc)];
     let each = |family: Family, number: fn(&Connections) -> u64| {
         let labelled = |family: Family, (door, connections): &(&str, &Arc<Connections>)| {
             family.labelled(vec![("door", (*door).to_owned())], number(connections))
@@ -58,6 +58,15 @@ fn connections(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
         each(
             Family::counter("connections_refused", "Connections turned away because too many were open"),
             Connections::refused,
+        ),
+        doors.iter().fold(
+            Family::counter("connections_ended", "Connections that ended, by reason"),
+            |family, (door, connections)| {
+                Ending::ALL.into_iter().fold(family, |family, ending| {
+                    let labels = vec![("door", (*door).to_owned()), ("reason", ending.name().to_owned())];
+                    family.labelled(labels, connections.ended(ending))
+                })
+            },
         ),
         Family::counter("resp_commands", "RESP commands received, those without a key among them")
             .value(stats.commands),

@@ -13,7 +13,7 @@ pub mod requests;
 mod sample;
 mod table;
 
-pub use connections::{Connections, Place};
+pub use connections::{Connections, Ending, Place};
 pub use handshakes::{FailedHandshakes, HandshakeFailure, Handshakes, SecuredDoor};
 pub use histogram::Histogram;
 pub use refusals::{DoorRefusals, Refusals, Refused};

@@ -34,7 +34,7 @@ use scan::Page;
 use shard::{Limits, Shard};
 use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Version, Vnode};
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -121,8 +121,11 @@ pub struct Store {
     /// Ascending ranges of hashes. Each lock is held for one short step and never across an await.
     shards: Box<[Mutex<Shard>]>,
     seed: u64,
-    max_bytes: u64,
-    entry_limit: u64,
+    vnodes: u16,
+    marker_life: Duration,
+    marker_share: f64,
+    max_bytes: AtomicU64,
+    entry_limit: AtomicU64,
     /// Where the next round of expiry begins.
     next_expired: AtomicUsize,
 }
@@ -132,17 +135,31 @@ impl Store {
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
         let count = shard_count(config.max_bytes);
-        let share =
-            (config.max_bytes / count).saturating_sub(Index::fixed_bytes(config.vnodes)).min(MAX_SHARD_BYTES);
-        let marker_bytes = (share as f64 * config.marker_share.clamp(0.0, 1.0)) as u64;
-        let live_bytes = share - marker_bytes.min(share);
-        let limits = Limits { live_bytes, marker_bytes, marker_life: config.marker_life };
+        let limits = shard_limits(&config, count);
         Self {
             shards: (0..count).map(|_| Mutex::new(Shard::new(limits, config.vnodes))).collect(),
             seed: config.seed,
-            max_bytes: config.max_bytes,
-            entry_limit: live_bytes,
+            vnodes: config.vnodes,
+            marker_life: config.marker_life,
+            marker_share: config.marker_share,
+            max_bytes: AtomicU64::new(config.max_bytes),
+            entry_limit: AtomicU64::new(limits.live_bytes),
             next_expired: AtomicUsize::new(0),
+        }
+    }
+
+    /// Changes the limit; what lies beyond a lower one is given up at once. The shards stay as many as they began, so
+    /// a store that is made much smaller takes only smaller values.
+    pub fn set_max_bytes(&self, max_bytes: u64) {
+        if self.max_bytes.swap(max_bytes, Ordering::Relaxed) == max_bytes {
+            return;
+        }
+        let Self { seed, vnodes, marker_life, marker_share, .. } = *self;
+        let config = StoreConfig { max_bytes, vnodes, seed, marker_life, marker_share };
+        let limits = shard_limits(&config, self.shards.len() as u64);
+        self.entry_limit.store(limits.live_bytes, Ordering::Relaxed);
+        for shard in &self.shards {
+            shard.lock().set_limits(limits);
         }
     }
 
@@ -166,8 +183,9 @@ impl Store {
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
         let entry = entry.as_of(now);
         let bytes = weight(key, &entry);
-        if entry.value().is_some() && bytes > self.entry_limit {
-            return PutOutcome::TooLarge { bytes, limit: self.entry_limit };
+        let limit = self.entry_limit.load(Ordering::Relaxed);
+        if entry.value().is_some() && bytes > limit {
+            return PutOutcome::TooLarge { bytes, limit };
         }
         let hash = self.hash(key);
         // Copied before the lock is taken.
@@ -225,7 +243,8 @@ impl Store {
     /// The store's numbers, each shard's at its own moment.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let mut stats = StoreStats { max_bytes: self.max_bytes, ..StoreStats::default() };
+        let mut stats =
+            StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..StoreStats::default() };
         for shard in &self.shards {
             shard.lock().add_to(&mut stats);
         }
@@ -263,6 +282,14 @@ pub fn weight(key: &Key, entry: &Stamped) -> u64 {
     let value_len = entry.value().map_or(0, |value| value.as_bytes().len());
     let due = entry.value().is_some() && entry.version().expires_at.is_some();
     weight::of(key.as_bytes().len() + value_len, due)
+}
+
+fn shard_limits(config: &StoreConfig, count: u64) -> Limits {
+    let share =
+        (config.max_bytes / count).saturating_sub(Index::fixed_bytes(config.vnodes)).min(MAX_SHARD_BYTES);
+    let marker_bytes = (share as f64 * config.marker_share.clamp(0.0, 1.0)) as u64;
+    let live_bytes = share - marker_bytes.min(share);
+    Limits { live_bytes, marker_bytes, marker_life: config.marker_life }
 }
 
 /// A power of two, so that a shard's share stays worth while on small machines and locks stay apart on large ones.

@@ -60,6 +60,12 @@ impl Shard {
         }
     }
 
+    /// Changes the limits and sheds what lies beyond.
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.shed();
+    }
+
     /// What is held, as a user's read: it counts as use, and as a hit or a miss.
     pub(super) fn get(&mut self, vnode: Vnode, hash: u64, key: &[u8], now: UnixMillis) -> Option<Stamped> {
         let slot = self.find(vnode, hash, key, now);

@@ -13,7 +13,7 @@ use shoal_membership::{
 use shoal_node::{
     Node, NodeError, RunningNode, Sockets,
     admin::ClusterInfo,
-    config::{ListenAddresses, NodeConfig, OnLoss},
+    config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
 };
 use shoal_proto::types::{Consistency, NodeId};
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
@@ -190,5 +190,7 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
         max_memory: 256 << 20,
         rebuild_patience: Duration::from_secs(60),
         on_loss: OnLoss::Reset,
+        clients: ClientGrants::default(),
+        told: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 pub const MAX_VALUE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A cached value: any bytes, at most [`MAX_VALUE_BYTES`] of them.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Value(Bytes);
 
 /// The value is longer than [`MAX_VALUE_BYTES`].
@@ -25,6 +25,12 @@ impl Value {
     pub fn new(bytes: impl Into<Bytes>) -> Result<Self, ValueTooLong> {
         let bytes = bytes.into();
         if bytes.len() > MAX_VALUE_BYTES { Err(ValueTooLong { len: bytes.len() }) } else { Ok(Self(bytes)) }
+    }
+
+    /// A part of it, sharing its buffer. Panics past its end.
+    #[must_use]
+    pub fn part(&self, range: std::ops::Range<usize>) -> Self {
+        Self(self.0.slice(range))
     }
 
     /// The bytes of the value.

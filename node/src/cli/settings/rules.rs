@@ -1,11 +1,10 @@
 //! What settings must satisfy besides their types. Each rule is written once, here.
 
 use super::Settings;
-use shoal_proto::types::{Consistency, MAX_REPLICAS, MAX_VALUE_BYTES, MAX_VNODES};
+use shoal_node::limits::{MAX_CLIENTS, MAX_TCP_KEEPALIVE, MIN_MEMORY_BYTES};
+use shoal_proto::types::{Consistency, MAX_REPLICAS, MAX_VNODES};
 use std::{collections::BTreeSet, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
-/// Less cannot hold a few of the largest values beside the index.
-const MIN_MEMORY_BYTES: u64 = 16 * 1024 * 1024;
 const CAPACITIES: RangeInclusive<u32> = 1..=10_000;
 const REQUEST_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(600);
 const GOSSIP_INTERVALS: RangeInclusive<Duration> = Duration::from_millis(20)..=Duration::from_secs(30);
@@ -51,6 +50,9 @@ fn check_ranges(settings: &Settings, complaints: &mut Vec<Complaint>) {
     if settings.max_memory.0.0 < MIN_MEMORY_BYTES {
         complaints.push(("max_memory", format!("expected at least {}MiB", MIN_MEMORY_BYTES >> 20)));
     }
+    if !(1..=MAX_CLIENTS).contains(&(settings.max_clients.0 as u64)) {
+        complaints.push(("max_clients", format!("expected 1 to {MAX_CLIENTS}")));
+    }
     if !PHIS.contains(&settings.gossip_phi.0) {
         complaints.push(("gossip_phi", format!("expected {} to {}", PHIS.start(), PHIS.end())));
     }
@@ -82,6 +84,11 @@ fn check_times(settings: &Settings, complaints: &mut Vec<Complaint>) {
     };
     within("request_timeout", settings.request_timeout.0, REQUEST_TIMEOUTS);
     within("gossip_interval", settings.gossip_interval.0, GOSSIP_INTERVALS);
+    within(
+        "tcp_keepalive",
+        settings.tcp_keepalive.0,
+        Duration::ZERO..=Duration::from_secs(MAX_TCP_KEEPALIVE),
+    );
     let timeout = settings.request_timeout.0;
     if settings.read_patience.0 >= timeout {
         complaints
@@ -167,5 +174,3 @@ fn check_seeds(settings: &Settings, complaints: &mut Vec<Complaint>) {
         complaints.push(("seed", "an address is named twice".into()));
     }
 }
-
-const _: () = assert!(MIN_MEMORY_BYTES >= 2 * MAX_VALUE_BYTES as u64);

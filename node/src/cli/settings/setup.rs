@@ -3,6 +3,7 @@ use super::{
     fault::SettingsError,
     rules::{self, Complaint, Given},
     secret,
+    table::SETTINGS,
     tls::TlsFiles,
     tokens,
     units::HostPort,
@@ -10,7 +11,7 @@ use super::{
 use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_node::{
     auth::{Credential, Credentials, DEFAULT_USER, Digest, Scope},
-    config::{ListenAddresses, NodeConfig},
+    config::{ClientGrants, ListenAddresses, NodeConfig},
     tls::Tls,
 };
 use shoal_proto::types::NodeId;
@@ -100,15 +101,10 @@ impl Setup {
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
-            Some(node_id) if complaints.is_empty() => Ok(Self::from_parts(
-                settings,
-                files,
-                Secrets::new(secrets),
-                credentials,
-                tls,
-                advertise,
-                node_id,
-            )),
+            Some(node_id) if complaints.is_empty() => {
+                let (secrets, told) = (Secrets::new(secrets), told(layers));
+                Ok(Self::from_parts(settings, files, secrets, credentials, tls, (advertise, node_id), told))
+            }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
                 Err(SettingsError::Invalid(faults.collect()))
@@ -134,8 +130,8 @@ impl Setup {
         secrets: Secrets,
         credentials: Credentials,
         tls: Option<Arc<Tls>>,
-        advertise: Addresses,
-        node_id: NodeId,
+        (advertise, node_id): (Addresses, NodeId),
+        told: Vec<(&'static str, String)>,
     ) -> Self {
         let directory = node_id.as_str().replace([':', '/'], "_");
         let seeds = if settings.bootstrap.0 {
@@ -177,9 +173,22 @@ impl Setup {
                 max_memory: settings.max_memory.0.0,
                 rebuild_patience: settings.rebuild_patience.0,
                 on_loss: settings.on_loss.0,
+                clients: ClientGrants {
+                    max_clients: settings.max_clients.0,
+                    idle_timeout: settings.idle_timeout.0,
+                    tcp_keepalive: settings.tcp_keepalive.0,
+                    output_limit: settings.output_limit.0.0,
+                    client_memory: settings.client_memory.0.0,
+                },
+                told,
             },
         }
     }
+}
+
+/// Every setting as it was written. None of them is itself a secret.
+fn told(layers: &Layers) -> Vec<(&'static str, String)> {
+    SETTINGS.iter().map(|setting| (setting.name, layers.value(setting.name))).collect()
 }
 
 /// What the node tells others to dial. A door that listens on every interface takes the host of `advertise_gossip`.

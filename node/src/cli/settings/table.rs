@@ -131,6 +131,21 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a read waits for the owners it asked before it asks another",
     ),
     row("max_memory", "SIZE", "1GiB", "Memory for entries, index and markers; beyond it entries are evicted"),
+    row("max_clients", "N", "10000", "RESP connections served at once; further ones are told so and closed"),
+    row("idle_timeout", "TIME", "0s", "Close RESP connections without a command for so long; 0s is never"),
+    row("tcp_keepalive", "TIME", "5m", "Ask after RESP clients that are silent for so long; 0s is never"),
+    row(
+        "output_limit",
+        "SIZE",
+        "128MiB",
+        "Close a RESP connection whose client leaves more of its replies unread; 0 is no limit",
+    ),
+    row(
+        "client_memory",
+        "SIZE",
+        "256MiB",
+        "Requests and replies held for all RESP clients; beyond it the largest clients are closed; 0 is no limit",
+    ),
     row(
         "on_loss",
         "reset|stop",

@@ -1,6 +1,9 @@
 //! Connections of HTTP clients: how many, how slow, how large their heads.
 
-use crate::{limits, metrics::Connections};
+use crate::{
+    limits,
+    metrics::{Connections, Ending},
+};
 use axum::Router;
 use futures::{Stream, StreamExt as _};
 use hyper::server::conn::http1;
@@ -8,7 +11,7 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{error::Error as _, io, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
@@ -76,10 +79,16 @@ async fn serve_with<S: Connection>(
         };
         let (router, closing) = (router.clone(), closing.clone());
         tokio::spawn(tasks.track_future(async move {
-            if let Err(error) = serve_one(grants, stream, router, closing).await {
+            let (mut place, stopping) = (place, closing.clone());
+            let ended = serve_one(grants, stream, router, closing).await;
+            place.ending = match &ended {
+                Err(error) => ending(error),
+                Ok(()) if stopping.is_cancelled() => Ending::Shutdown,
+                Ok(()) => Ending::Left,
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "HTTP connection ended");
             }
-            drop(place);
         }));
     }
     drop(incoming);
@@ -109,6 +118,17 @@ async fn serve_one(
             serving.as_mut().graceful_shutdown();
             serving.await
         }
+    }
+}
+
+/// Why a connection ended that failed.
+fn ending(error: &hyper::Error) -> Ending {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match cause {
+        _ if error.is_timeout() => Ending::SlowRequest,
+        _ if error.is_parse() || error.is_parse_too_large() => Ending::Protocol,
+        Some(io::ErrorKind::TimedOut) => Ending::SlowReader,
+        _ => Ending::Failed,
     }
 }
 

@@ -16,6 +16,8 @@ use std::sync::Arc;
 /// A finished plan, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
+    /// To who does not want to be answered.
+    Nothing,
     Ok,
     Integer(i64),
     /// A number, or null.
@@ -48,6 +50,9 @@ impl Answer {
             (Reply::Value(reply), Shape::Value | Shape::Values) => Self::Value(reply.value),
             (Reply::Value(reply), Shape::Length) => {
                 Self::Integer(reply.value.map_or(0, |value| value.as_bytes().len() as i64))
+            }
+            (Reply::Value(reply), Shape::Range { start, end }) => {
+                Self::Value(Some(reply.value.map_or_else(Value::default, |value| part(&value, start, end))))
             }
             (Reply::Value(reply), Shape::Type) => {
                 Self::Text(if reply.value.is_some() { "string" } else { "none" })
@@ -85,6 +90,7 @@ impl Answer {
             Self::WithOutcomes(told) => {
                 outcome::write(&told.outcomes, writer, |writer| told.answer.write(writer));
             }
+            Self::Nothing => {}
             Self::Ok => writer.ok(),
             Self::Integer(value) => writer.integer(*value),
             Self::Number(Some(value)) => writer.integer(*value),
@@ -113,6 +119,20 @@ fn write_value(value: Option<&Value>, writer: &mut Writer<'_>) {
         Some(value) => writer.bulk(value.as_bytes()),
         None => writer.null(),
     }
+}
+
+/// The part of a value that Redis takes for this range.
+fn part(value: &Value, start: i64, end: i64) -> Value {
+    let len = value.as_bytes().len() as i64;
+    let place = |at: i64| if at < 0 { at.saturating_add(len).max(0) } else { at };
+    if (start < 0 && end < 0 && start > end) || len == 0 {
+        return Value::default();
+    }
+    let (start, end) = (place(start), place(end).min(len - 1));
+    if start > end {
+        return Value::default();
+    }
+    value.part(start as usize..end as usize + 1)
 }
 
 fn write_keys(keys: &[Key], writer: &mut Writer<'_>) {
@@ -264,6 +284,33 @@ mod tests {
         ] {
             assert_eq!(Answer::of(shape, reply, NOW), expected, "{shape:?}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_value_is_what_redis_takes_it_for() {
+        for (start, end, expected) in [
+            (0, -1, "This is a string"),
+            (0, 3, "This"),
+            (-3, -1, "ing"),
+            (10, 100, "string"),
+            (5, 1, ""),
+            (-1, -5, ""),
+            (-100, 3, "This"),
+            (0, -100, "T"),
+            (100, 200, ""),
+            (i64::MIN, i64::MAX, "This is a string"),
+        ] {
+            let answer = Answer::of(Shape::Range { start, end }, hit("This is a string", None), NOW);
+            assert_eq!(answer, Answer::Value(Some(value(expected))), "{start} {end}");
+        }
+        assert_eq!(
+            Answer::of(Shape::Range { start: 0, end: -1 }, miss(), NOW),
+            Answer::Value(Some(value("")))
+        );
+        assert_eq!(
+            Answer::of(Shape::Range { start: 0, end: 0 }, hit("", None), NOW),
+            Answer::Value(Some(value("")))
+        );
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub(super) struct Share {
     bytes: usize,
 }
 
+impl Budget {
+    /// Bytes that are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
 impl Share {
     /// A share of nothing yet.
     pub(super) fn of(budget: &Arc<Budget>) -> Self {

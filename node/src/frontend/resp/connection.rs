@@ -3,38 +3,55 @@
 use super::{
     RespDoor,
     answer::Answer,
+    clients::{Holding, Present},
     command::{self, CommandError, Context, Prepared},
     parser::{Parsed, Parser},
+    patience::{Awaited, Patience},
     pipeline::Pipeline,
-    session::Session,
+    plan::Plan,
+    session::{Replies, Session},
     writer::Writer,
 };
-use crate::{limits, metrics::Refused};
+use crate::{
+    limits,
+    metrics::{Ending, Refused},
+};
 use bytes::BytesMut;
 use futures::FutureExt as _;
 use shoal_proto::types::UnixMillis;
 use std::{
-    future::pending,
+    future::{pending, poll_fn},
     io,
-    pin::pin,
+    mem::MaybeUninit,
+    pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
+    task::{Poll, ready},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, WriteHalf},
     time::{Instant, timeout},
 };
 
-/// Serves one client until it leaves, breaks the protocol, stops reading its replies, or `shutdown` completes; then
-/// commands already received are still run and answered. `peer` is the client's address, for `CLIENT INFO`.
+/// Both ends of a connection, for `CLIENT LIST`.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The client's address.
+    pub peer: String,
+    /// The address it has connected to.
+    pub local: String,
+}
+
+/// Serves one client until it leaves, breaks the protocol, takes too long, holds too much or is told to go, or until
+/// `shutdown` completes; then commands already received are still run and answered.
 ///
 /// Everything a read brings runs as one batch whose replies leave in one write. While replies wait for the client,
 /// further commands are read but not run, so what a client can make the node hold is bounded.
 ///
 /// # Errors
-/// When the socket fails, or the client leaves a reply unread for [`limits::RESP_STALL`].
+/// When the socket fails.
 pub async fn serve<S>(
     stream: S,
-    peer: String,
+    ends: Ends,
     door: Arc<RespDoor>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()>
@@ -42,60 +59,27 @@ where
     S: AsyncRead + AsyncWrite,
 {
     let (mut reader, mut writer) = tokio::io::split(stream);
-    let Some(place) = door.admit() else {
+    let Some(mut place) = door.admit() else {
         writer.write_all(b"-ERR max number of clients reached\r\n").await?;
         writer.flush().await?;
         return writer.shutdown().await;
     };
-    let session = Session::new(place.number, peer, door.backend.now(), door.gate.anonymous());
-    let mut connection = Connection::new(&door, session);
-    let mut prove_by = None;
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let turn = match connection.turn() {
-            Turn::Rest => {
-                tokio::time::sleep(door.wrong_password_pause).await;
-                Turn::More
-            }
-            turn => turn,
-        };
-        if turn == Turn::Over && connection.output.is_empty() {
-            return timeout(door.stall, writer.shutdown()).await?;
+    let Ends { peer, local } = ends;
+    let identity = door.gate.anonymous();
+    let session = Session::new(place.number, peer.into(), local.into(), door.backend.now(), identity);
+    let present = door.clients.enter(&session);
+    let mut connection = Connection::new(&door, &present, session);
+    let ended = connection.run(&mut reader, &mut writer, shutdown).await;
+    place.ending = *ended.as_ref().unwrap_or(&Ending::Failed);
+    let (peer, ending) = (&connection.session.peer, place.ending.name());
+    match place.ending {
+        Ending::OutputLimit | Ending::ClientMemory => {
+            let holding = connection.holding();
+            tracing::warn!(%peer, ending, unsent = holding.unsent, bytes = holding.bytes(), "RESP client let go");
         }
-        let Connection { session, input, output, written, unflushed, pipeline, stopping, .. } =
-            &mut connection;
-        let (stopping, unflushed, idle) = (*stopping, *unflushed, pipeline.is_empty());
-        let full = output.len() >= limits::RESP_CHUNK_BYTES;
-        let (room, stall) = if session.identity.is_some() {
-            prove_by = None;
-            (limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES, door.stall)
-        } else {
-            prove_by = prove_by.or_else(|| Instant::now().checked_add(door.unproven_patience));
-            (limits::UNPROVEN_INPUT_BYTES, door.unproven_patience)
-        };
-        let reading = !stopping && input.len() < room;
-        if reading {
-            input.reserve(limits::RESP_READ_BYTES);
-        }
-        tokio::select! {
-            biased;
-            answer = pipeline.next(), if !full && !pipeline.is_empty() => connection.put(answer),
-            count = push(&mut writer, &output[*written..]), if unflushed || !output.is_empty() => {
-                if connection.wrote(count?)? {
-                    // At once, but for TLS that waits for its socket.
-                    connection.unflushed = writer.flush().now_or_never().transpose()?.is_none();
-                }
-            }
-            () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
-            () = &mut shutdown, if !stopping => connection.stopping = true,
-            count = reader.read_buf(input), if reading => connection.stopping = count? == 0,
-            () = until(prove_by), if !stopping && idle => connection.is_late(),
-            // Made when first polled: a timer costs nothing while the client reads.
-            () = async { tokio::time::sleep(stall).await }, if unflushed || !output.is_empty() => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "client does not read its replies"));
-            }
-        }
+        _ => tracing::debug!(%peer, ending, "RESP connection ended"),
     }
+    ended.map(drop)
 }
 
 /// Gives bytes to the socket, or without any what TLS still holds. Returns how many it took.
@@ -127,6 +111,7 @@ enum Turn {
 /// A connection without its socket.
 struct Connection<'a> {
     door: &'a RespDoor,
+    present: &'a Present<'a>,
     session: Session,
     parser: Parser,
     pipeline: Pipeline<'a>,
@@ -138,26 +123,102 @@ struct Connection<'a> {
     written: usize,
     /// The socket has taken all, and TLS still holds some of it.
     unflushed: bool,
+    /// How long the replies of the last batch were.
+    usual: usize,
+    patience: Patience,
     /// Nothing more is read; what was is still answered.
-    stopping: bool,
+    stopping: Option<Ending>,
     /// How often the client was wrong about its password.
     wrong_passwords: u32,
 }
 
 impl<'a> Connection<'a> {
-    fn new(door: &'a RespDoor, session: Session) -> Self {
+    fn new(door: &'a RespDoor, present: &'a Present<'a>, session: Session) -> Self {
         Self {
             door,
+            present,
             session,
             parser: Parser::new(),
             pipeline: Pipeline::new(door),
             waiting: None,
-            input: BytesMut::with_capacity(limits::RESP_READ_BYTES),
+            input: BytesMut::new(),
             output: BytesMut::new(),
             written: 0,
             unflushed: false,
-            stopping: false,
+            usual: 0,
+            patience: Patience::new(),
+            stopping: None,
             wrong_passwords: 0,
+        }
+    }
+
+    /// Moves bytes until the connection is over; says why it is.
+    async fn run<S: AsyncRead + AsyncWrite>(
+        &mut self,
+        reader: &mut (impl AsyncRead + Unpin),
+        writer: &mut WriteHalf<S>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<Ending> {
+        let mut shutdown = pin!(shutdown);
+        let mut let_go = pin!(self.present.ended());
+        let mut prove_by = None;
+        loop {
+            let turn = match self.turn() {
+                Turn::Rest => {
+                    tokio::time::sleep(self.door.wrong_password_pause).await;
+                    Turn::More
+                }
+                turn => turn,
+            };
+            if self.holding().unsent > self.door.live.output_limit() {
+                return Ok(Ending::OutputLimit);
+            }
+            if turn == Turn::Over && self.output.is_empty() {
+                timeout(self.door.stall, writer.shutdown()).await??;
+                return Ok(self.stopping.unwrap_or_default());
+            }
+            let Self {
+                door, session, input, output, written, unflushed, pipeline, stopping, patience, ..
+            } = &mut *self;
+            let (stopping, unflushed, idle) = (stopping.is_some(), *unflushed, pipeline.is_empty());
+            let full = output.len() >= limits::RESP_CHUNK_BYTES;
+            let (room, stall) = if session.identity.is_some() {
+                prove_by = None;
+                (limits::RESP_REQUEST_BYTES + limits::RESP_READ_BYTES, door.stall)
+            } else {
+                prove_by = prove_by.or_else(|| Instant::now().checked_add(door.unproven_patience));
+                (limits::UNPROVEN_INPUT_BYTES, door.unproven_patience)
+            };
+            let reading = !stopping && input.len() < room;
+            let waiting = match patience.awaited() {
+                Awaited::Nothing => false,
+                // Who has still to authenticate is told when that took too long.
+                Awaited::Request => prove_by.is_none(),
+                Awaited::Reader => true,
+            };
+            tokio::select! {
+                biased;
+                ending = &mut let_go => return Ok(ending),
+                answer = pipeline.next(), if !full && !pipeline.is_empty() => self.put(answer),
+                count = push(writer, &output[*written..]), if unflushed || !output.is_empty() => {
+                    if self.wrote(count?)? {
+                        // At once, but for TLS that waits for its socket.
+                        self.unflushed = writer.flush().now_or_never().transpose()?.is_none();
+                    }
+                }
+                () = std::future::ready(()), if turn == Turn::More => tokio::task::yield_now().await,
+                () = &mut shutdown, if !stopping => self.stopping = Some(Ending::Shutdown),
+                count = receive(reader, input), if reading => match count? {
+                    0 => self.stopping = Some(Ending::Left),
+                    count => self.patience.moved(count),
+                },
+                () = until(prove_by), if !stopping && idle => self.is_late(),
+                // Made when first polled: a timer costs nothing while the client is quick.
+                () = patience.over(stall), if waiting => {
+                    let is_reader = self.patience.awaited() == Awaited::Reader;
+                    return Ok(if is_reader { Ending::SlowReader } else { Ending::SlowRequest });
+                }
+            }
         }
     }
 
@@ -167,6 +228,9 @@ impl<'a> Connection<'a> {
         self.session.identity = self.door.gate.renewed(self.session.identity.take());
         let wrong_passwords = self.wrong_passwords;
         let mut received = 0;
+        if self.output.capacity() == 0 && !self.input.is_empty() {
+            self.output.reserve(self.usual);
+        }
         let turn = loop {
             if self.wrong_passwords > wrong_passwords {
                 break Turn::Rest;
@@ -184,7 +248,7 @@ impl<'a> Connection<'a> {
                         received += 1;
                         prepared
                     }
-                    None if self.stopping && self.pipeline.is_empty() => break Turn::Over,
+                    None if self.stopping.is_some() && self.pipeline.is_empty() => break Turn::Over,
                     None => break Turn::Wait,
                 },
             };
@@ -203,7 +267,38 @@ impl<'a> Connection<'a> {
         };
         self.pipeline.conclude();
         self.door.counters.commands.fetch_add(received as u64, Relaxed);
+        self.settle((received > 0).then_some((self.session.command, now)));
         turn
+    }
+
+    /// Notes what a turn has left.
+    fn settle(&mut self, sent: Option<(&'static str, UnixMillis)>) {
+        if self.input.is_empty() {
+            // Idle connections hold no room for requests.
+            self.input = BytesMut::new();
+        }
+        let awaited = match () {
+            () if self.unflushed || !self.output.is_empty() => Awaited::Reader,
+            () if !self.pipeline.is_empty() || self.waiting.is_some() => Awaited::Nothing,
+            () if self.parser.is_within() || !self.input.is_empty() => Awaited::Request,
+            () => Awaited::Nothing,
+        };
+        if sent.is_some() && awaited == Awaited::Request {
+            self.patience.renew();
+        }
+        self.patience.awaits(awaited);
+        self.present.note(self.holding(), sent, self.door.live.client_memory());
+    }
+
+    fn holding(&self) -> Holding {
+        Holding {
+            unread: self.input.len(),
+            input: self.input.capacity() + self.parser.held_bytes(),
+            unsent: self.output.len() - self.written,
+            output: self.output.capacity(),
+            running: self.pipeline.len(),
+            under_way: self.pipeline.held_bytes(),
+        }
     }
 
     fn next_request(&mut self, now: UnixMillis) -> Option<Prepared> {
@@ -211,32 +306,52 @@ impl<'a> Connection<'a> {
             return None;
         }
         self.parser.grant(self.session.identity.is_some());
-        match self.parser.next(&mut self.input) {
-            Ok(None) => None,
-            Ok(Some(Parsed::Request(request))) => {
-                Some(command::prepare(self.door, &self.session, request, now))
+        let parsed = self.parser.next(&mut self.input).transpose()?;
+        self.session.begin();
+        Some(match parsed {
+            Ok(Parsed::Request(request)) => {
+                match command::prepare(self.door, &mut self.session, request, now) {
+                    Prepared::Plan(plan) => Prepared::Plan(Plan { mute: self.session.is_mute(), ..plan }),
+                    prepared => prepared,
+                }
             }
-            Ok(Some(Parsed::TooLarge(too_large))) => Some(Prepared::Refused(too_large.into())),
-            Err(error) => Some(Prepared::Refused(CommandError::Stream(error))),
-        }
+            Ok(Parsed::TooLarge(too_large)) => Prepared::Refused(too_large.into()),
+            Err(error) => Prepared::Refused(CommandError::Stream(error)),
+        })
     }
 
     /// Answers what needs no coordinator.
     fn answer(&mut self, prepared: Prepared) {
+        let (mute, answered) = (self.session.is_mute(), self.output.len());
         let writer = Writer::new(&mut self.output, self.session.protocol);
         let mut context = Context { door: self.door, session: &mut self.session, writer };
         let result = match prepared {
-            Prepared::Local(handler, request) => handler(&mut context, &request),
+            Prepared::Local(handler, request) => {
+                let result = handler(&mut context, &request);
+                self.present.agree(context.session);
+                result
+            }
             Prepared::Refused(error) => Err(error),
             Prepared::Plan(_) => Ok(()),
         };
+        let mut ending = Ending::Left;
         if let Err(error) = result {
             context.writer.error(&error.text());
             self.wrong_passwords += u32::from(error == CommandError::WrongPassword);
             let too_often = self.wrong_passwords >= limits::WRONG_PASSWORDS;
-            context.session.closing |= error.ends_connection() || too_often;
+            if error.ends_connection() || too_often {
+                let unproven = too_often || error == CommandError::Late;
+                ending = if unproven { Ending::Unproven } else { Ending::Protocol };
+                context.session.closing = true;
+            }
         }
-        self.stopping |= self.session.closing;
+        // `CLIENT REPLY ON` ends the silence, and is itself answered.
+        if mute && self.session.replies != Replies::On {
+            self.output.truncate(answered);
+        }
+        if self.session.closing {
+            self.stopping.get_or_insert(ending);
+        }
     }
 
     /// The client has not authenticated in time.
@@ -261,21 +376,38 @@ impl<'a> Connection<'a> {
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        self.patience.moved(count);
         self.written += count;
         let all = self.written == self.output.len();
         if all {
             self.written = 0;
-            self.output.clear();
-            // One large reply or request must not keep its memory for the life of the connection.
-            if self.output.capacity() > 2 * limits::RESP_CHUNK_BYTES {
+            self.patience.renew();
+            // One large reply must not keep its memory for the life of the connection.
+            if self.output.capacity() > limits::RESP_KEPT_BYTES {
+                self.usual = self.output.len().min(limits::RESP_CHUNK_BYTES);
                 self.output = BytesMut::new();
-            }
-            if self.input.is_empty() && self.input.capacity() > 2 * limits::RESP_CHUNK_BYTES {
-                self.input = BytesMut::new();
+            } else {
+                self.output.clear();
             }
         }
         Ok(all)
     }
+}
+
+/// Reads what has come. An empty buffer is given room only once there is something to put there.
+async fn receive(reader: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> io::Result<usize> {
+    if !input.is_empty() {
+        input.reserve(limits::RESP_READ_BYTES);
+        return reader.read_buf(input).await;
+    }
+    poll_fn(|context| {
+        let mut bytes = [const { MaybeUninit::uninit() }; limits::RESP_READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut read))?;
+        input.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::{
     Writer,
     command::{Context, Prepared, prepare},
     parser::{Parsed, Parser, ProtocolError},
-    session::Session,
+    session::{Replies, Session},
     testing::{MapBackend, door},
 };
 use bytes::BytesMut;
@@ -32,17 +32,17 @@ pub fn parser(data: &[u8]) {
     assert_eq!(requests(pieces), whole, "in pieces");
 }
 
-/// Whatever a client asks, it is answered by one well-formed reply, or becomes commands with keys that hold.
+/// Whatever a client asks, it is answered by one well-formed reply, unless it asked for none, or becomes commands with keys that hold.
 ///
 /// # Panics
 /// When an answer is malformed.
 pub fn commands(data: &[u8]) {
     let door = door(Arc::<MapBackend>::default());
-    let mut session = Session::new(1, "127.0.0.1:1".into(), NOW, door.gate.anonymous());
+    let mut session = Session::new(1, "127.0.0.1:1".into(), "".into(), NOW, door.gate.anonymous());
     for parsed in requests([data]).0 {
         let Parsed::Request(request) = parsed else { continue };
         let mut output = BytesMut::new();
-        let prepared = prepare(&door, &session, request, NOW);
+        let prepared = prepare(&door, &mut session, request, NOW);
         let writer = Writer::new(&mut output, session.protocol);
         let mut context = Context { door: &door, session: &mut session, writer };
         let answered = match prepared {
@@ -55,6 +55,9 @@ pub fn commands(data: &[u8]) {
         };
         if let Err(error) = answered {
             context.writer.error(&error.text());
+        }
+        if output.is_empty() && session.replies != Replies::On {
+            continue;
         }
         let rest =
             reply(&output).unwrap_or_else(|| panic!("no reply: {:?}", output.escape_ascii().to_string()));

@@ -13,6 +13,7 @@
 
 mod answer;
 mod budget;
+mod clients;
 mod command;
 mod connection;
 mod explanation;
@@ -21,13 +22,15 @@ pub(crate) mod fuzzing;
 mod inline;
 mod outcome;
 mod parser;
+mod patience;
 mod pipeline;
 mod plan;
 mod request;
 mod session;
+mod since_reset;
 mod writer;
 
-pub use connection::serve;
+pub use connection::{Ends, serve};
 pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};
@@ -37,11 +40,16 @@ use crate::{
     admin::ClusterInfo,
     coordinator::{CoordinatorError, RequestOptions},
     limits,
+    live::Live,
     metrics::{Connections, Place, Tally},
 };
+use clients::Clients;
 use futures::{FutureExt as _, future::BoxFuture};
+use parking_lot::Mutex;
 use shoal_proto::types::UnixMillis;
+use since_reset::SinceReset;
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -116,7 +124,10 @@ pub struct RespDoor {
     gate: Gate,
     info: Arc<dyn ClusterInfo>,
     counters: Arc<RespCounters>,
-    request_timeout: Option<Duration>,
+    live: Arc<Live>,
+    clients: Clients,
+    /// What the counters of `INFO` were when they were reset.
+    reset: Mutex<SinceReset>,
     /// [`limits::RESP_STALL`], or less in a test.
     stall: Duration,
     /// [`limits::UNPROVEN_PATIENCE`], or less in a test.
@@ -142,26 +153,34 @@ impl RespCounters {
 }
 
 impl RespDoor {
-    /// A door before `backend` for whom `gate` lets in. `counters` are shared with whoever reports them; `request_timeout` is how long one
-    /// command may take, `None` leaves it to the backend.
+    /// A door before `backend` for whom `gate` lets in. `counters` are shared with whoever reports them, `live` with
+    /// whoever changes it.
     #[must_use]
     pub fn new(
         backend: Arc<dyn Backend>,
         gate: Gate,
         info: Arc<dyn ClusterInfo>,
         counters: Arc<RespCounters>,
-        request_timeout: Option<Duration>,
+        live: Arc<Live>,
     ) -> Self {
         Self {
             backend,
             gate,
             info,
             counters,
-            request_timeout,
+            live,
+            clients: Clients::default(),
+            reset: Mutex::default(),
             stall: limits::RESP_STALL,
             unproven_patience: limits::UNPROVEN_PATIENCE,
             wrong_password_pause: limits::WRONG_PASSWORD_PAUSE,
         }
+    }
+
+    /// The settings it follows.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.live
     }
 
     /// What the door has counted.
@@ -170,9 +189,24 @@ impl RespDoor {
         &self.counters
     }
 
+    /// Lets idle clients go as the settings say, until `shutdown` completes.
+    pub async fn sweep(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = tokio::time::sleep(limits::RESP_SWEEP) => {}
+            }
+            if let Some(idle) = self.live.idle_timeout() {
+                self.clients.end_idle(self.backend.now(), idle);
+            }
+        }
+    }
+
     /// A place for one more connection; `None` when all are taken.
     fn admit(&self) -> Option<Place> {
-        self.counters.connections.admit(limits::RESP_CLIENTS)
+        self.counters.connections.admit(self.live.max_clients())
     }
 }
 

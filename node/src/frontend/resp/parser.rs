@@ -125,6 +125,21 @@ impl Parser {
         }
     }
 
+    /// Whether a request has begun and not ended.
+    #[must_use]
+    pub fn is_within(&self) -> bool {
+        !matches!(self.state, State::Start { .. })
+    }
+
+    /// Bytes it holds besides the buffer: the places of a request's arguments.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Arguments { spans, .. } if spans.spilled() => spans.capacity() * size_of::<Span>(),
+            _ => 0,
+        }
+    }
+
     fn start(&mut self, buffer: &mut BytesMut) -> Result<Step, ProtocolError> {
         match buffer.first() {
             None => return Ok(Step::Incomplete),

@@ -33,6 +33,8 @@ pub(super) struct Pipeline<'a> {
     about_all: bool,
     /// Commands started since then.
     admitted: usize,
+    /// Bytes of their keys and values that were to be waited for.
+    bytes: usize,
     budget: Arc<Budget>,
 }
 
@@ -45,12 +47,23 @@ impl<'a> Pipeline<'a> {
             keys: BTreeMap::new(),
             about_all: false,
             admitted: 0,
+            bytes: 0,
             budget: Arc::default(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.running.is_empty()
+    }
+
+    /// Commands that are under way.
+    pub(super) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Bytes of commands that are under way, and of values that wait to be encoded.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.bytes + self.budget.taken()
     }
 
     /// Whether `plan` may start now: there is room, and it neither writes a key under way nor reads one being written.
@@ -64,15 +77,16 @@ impl<'a> Pipeline<'a> {
         self.is_empty()
             || (!self.about_all
                 && self.admitted + commands.len() <= limits::RESP_BATCH
+                && self.bytes < limits::RESP_REQUEST_BYTES
                 && !commands.iter().any(conflicts))
     }
 
     /// Starts a plan that was admitted. The answer comes back at once if neither it nor anything ahead of it is to be
     /// waited for.
     pub(super) fn start(&mut self, plan: Plan, now: UnixMillis) -> Option<Answer> {
-        let Plan { commands, shape, options, with_outcome } = plan;
+        let Plan { commands, shape, options, with_outcome, mute } = plan;
         self.admitted += commands.len();
-        let form = Form { shape, with_outcome };
+        let form = Form { shape, with_outcome, mute };
         match commands {
             Commands::One(command) => self.start_one(command, form, options, now),
             Commands::Many(commands) => self.start_many(commands, form, options, now),
@@ -91,6 +105,7 @@ impl<'a> Pipeline<'a> {
             self.keys.clear();
             self.about_all = false;
             self.admitted = 0;
+            self.bytes = 0;
         }
         Some(answer)
     }
@@ -125,6 +140,7 @@ impl<'a> Pipeline<'a> {
 
     /// Remembers what a command under way is about.
     fn note(&mut self, command: &Command) {
+        self.bytes += command.payload_bytes();
         match command.key() {
             Some(key) => drop(self.keys.insert(key.clone(), !command.is_read())),
             None => self.about_all = true,
@@ -148,7 +164,7 @@ impl<'a> Pipeline<'a> {
             }
         }
         if rest.is_empty() {
-            let done = gathering.finish();
+            let done = finished(form, gathering);
             if self.is_empty() {
                 self.admitted = 0;
                 return Some(done.0);
@@ -165,7 +181,7 @@ impl<'a> Pipeline<'a> {
             while let Some((index, result)) = results.next().await {
                 gathering.add(index, answer(form, result, backend.now()));
             }
-            gathering.finish()
+            finished(form, gathering)
         };
         self.running.push_back(done.boxed());
         None
@@ -177,9 +193,13 @@ impl<'a> Pipeline<'a> {
 struct Form {
     shape: Shape,
     with_outcome: bool,
+    mute: bool,
 }
 
 fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) -> Answer {
+    if form.mute {
+        return Answer::Nothing;
+    }
     let reply = match result {
         Ok(reply) => reply,
         Err(error) => return Answer::Error(error),
@@ -190,6 +210,12 @@ fn answer(form: Form, result: Result<Reply, CoordinatorError>, now: UnixMillis) 
         Some(outcome) => answer.with_outcomes(vec![outcome]),
         None => answer,
     }
+}
+
+/// The answer to all commands, unless nobody wants it.
+fn finished(form: Form, gathering: Gathering) -> (Answer, Share) {
+    let (answer, share) = gathering.finish();
+    (if form.mute { Answer::Nothing } else { answer }, share)
 }
 
 /// The answer with its share of the budget, or an error in its place.

@@ -9,6 +9,8 @@ pub(super) struct Plan {
     pub(super) options: RequestOptions,
     /// The client wants to know what the answer was worth.
     pub(super) with_outcome: bool,
+    /// The client does not want to be answered.
+    pub(super) mute: bool,
 }
 
 /// One command without an allocation, or several.
@@ -30,6 +32,13 @@ pub(super) enum Shape {
     Stored,
     /// How many existed.
     Existed,
+    /// The part of the value between two places, both included, counted from its end when negative.
+    Range {
+        /// The first.
+        start: i64,
+        /// The last.
+        end: i64,
+    },
     /// The value's length, 0 without one.
     Length,
     /// The type's name: `string` or `none`.
@@ -72,6 +81,7 @@ impl Plan {
             shape,
             options: RequestOptions::default(),
             with_outcome: false,
+            mute: false,
         }
     }
 
@@ -81,6 +91,7 @@ impl Plan {
             shape,
             options: RequestOptions::default(),
             with_outcome: false,
+            mute: false,
         }
     }
 

@@ -24,7 +24,7 @@ use shoal_proto::types::{Key, NodeId, UnixMillis, Value};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
-pub(super) use crate::test_support::outcome;
+pub(super) use crate::test_support::{live, outcome};
 
 pub(super) fn value(text: &str) -> Value {
     Value::new(text.to_owned()).unwrap()
@@ -85,7 +85,10 @@ impl MapBackend {
             Command::Delete(key) => {
                 Reply::Deleted(ExistedReply { existed: map.remove(&key).is_some(), outcome })
             }
-            Command::Expire(key, _) => {
+            Command::GetAndExpire(key, _) => {
+                Reply::Value(GetReply { value: map.get(&key).cloned(), outcome })
+            }
+            Command::Expire(key, _) | Command::ExpireIf(key, ..) => {
                 Reply::Touched(ExistedReply { existed: map.contains_key(&key), outcome })
             }
             // A map has no owners.
@@ -254,5 +257,5 @@ pub(super) fn open_door(backend: Arc<MapBackend>) -> RespDoor {
 /// A door that asks for the credentials of `auth`.
 pub(super) fn guarded_door(backend: Arc<MapBackend>, auth: Arc<Auth>) -> RespDoor {
     let gate = Gate::new(auth, Metrics::default().auth_refused.door(DoorName::Resp));
-    RespDoor::new(backend, gate, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), None)
+    RespDoor::new(backend, gate, Arc::new(ThreeNodes), Arc::new(RespCounters::default()), Arc::new(live()))
 }

@@ -128,6 +128,12 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Lines of help.
+    pub(super) fn lines(&mut self, lines: &[&str]) {
+        self.array(lines.len());
+        lines.iter().for_each(|line| self.simple(line));
+    }
+
     /// Line ends would end the reply early, so they become blanks.
     fn line(&mut self, kind: u8, text: &str) {
         self.output.put_u8(kind);

@@ -276,3 +276,23 @@ fn entries_of_one_hash_are_never_parted_by_the_end_of_a_page() {
     }
     assert_eq!(sizes, [1, 3, 1]);
 }
+
+#[test]
+fn a_limit_that_is_lowered_holds_at_once_and_one_that_is_raised_makes_room() {
+    let store = store(8 << 20, 0.0);
+    let fill = |ticks| {
+        for i in 0..128 {
+            put(&store, &format!("k{i}"), value(ticks, None, vec![0; 64 << 10]), Cause::User);
+        }
+    };
+    fill(1);
+    assert!(store.stats().bytes > 7 << 20);
+    store.set_max_bytes(4 << 20);
+    store.check();
+    let stats = store.stats();
+    assert!(stats.bytes <= 4 << 20 && stats.bytes > 3 << 20, "{stats:?}");
+    assert_eq!(stats.max_bytes, 4 << 20);
+    store.set_max_bytes(32 << 20);
+    fill(2);
+    assert_eq!(store.stats().entries, 128);
+}

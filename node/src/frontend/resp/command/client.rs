@@ -1,9 +1,56 @@
-//! `CLIENT`: what a connection says of itself.
+//! `CLIENT`: what connections say of themselves, and of each other.
 
-use super::{Context, error::CommandError, is};
-use crate::frontend::resp::{request::Request, session::Session};
+mod kill;
+mod line;
+
+use super::{Context, error::CommandError, is, number::integer};
+use crate::frontend::resp::{request::Request, session::Replies};
 use bytes::Bytes;
-use shoal_proto::types::UnixMillis;
+use std::collections::BTreeSet;
+
+const HELP: &[&str] = &[
+    "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "GETNAME | SETNAME <name> | SETINFO <LIB-NAME name | LIB-VER version> | ID",
+    "    What this connection is called.",
+    "INFO",
+    "    Describe this connection.",
+    "LIST [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID <id> [<id> ...]]",
+    "    Describe the connections of this node.",
+    "KILL <ip:port>",
+    "KILL <ID id | ADDR ip:port | LADDR ip:port | TYPE type | USER name | MAXAGE seconds | SKIPME yes/no> ...",
+    "    Close connections of this node.",
+    "REPLY <ON | OFF | SKIP>",
+    "    Choose which commands are answered.",
+    "NO-EVICT <ON | OFF>",
+    "    Whether this connection stays when clients hold too much.",
+    "NO-TOUCH <ON | OFF>",
+    "    Accepted; reads count as use of a key all the same.",
+    "GETREDIR | TRACKINGINFO | TRACKING OFF | UNBLOCK <id>",
+    "    Nothing is tracked here and nothing blocks.",
+    "HELP",
+    "    Print this help.",
+];
+
+const SUBCOMMANDS: [&str; 18] = [
+    "CACHING",
+    "GETNAME",
+    "GETREDIR",
+    "HELP",
+    "ID",
+    "INFO",
+    "KILL",
+    "LIST",
+    "NO-EVICT",
+    "NO-TOUCH",
+    "PAUSE",
+    "REPLY",
+    "SETINFO",
+    "SETNAME",
+    "TRACKING",
+    "TRACKINGINFO",
+    "UNBLOCK",
+    "UNPAUSE",
+];
 
 /// `CLIENT subcommand`
 pub(super) fn client(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
@@ -27,37 +74,136 @@ pub(super) fn client(context: &mut Context<'_>, request: &Request) -> Result<(),
                 field if is(field, "LIB-VER") => {
                     session.library_version = checked(request.shared(3), "lib-ver")?
                 }
-                field => return Err(CommandError::option(field)),
+                field => return Err(CommandError::unrecognized(field)),
             }
             writer.ok();
         }
-        // A connection knows of no other; each answers for itself.
-        (sub, 2) if is(sub, "INFO") || is(sub, "LIST") => {
-            writer.text(&description(session, door.backend.now()));
+        (sub, 2) if is(sub, "INFO") => writer.text(&line::of_this(door, session)),
+        (sub, _) if is(sub, "LIST") => {
+            let chosen = Chosen::read(request)?;
+            writer.text(&line::of_all(door, session, |id| chosen.has(id)));
         }
-        (sub, 3) if is(sub, "NO-EVICT") || is(sub, "NO-TOUCH") => match request.argument(2) {
-            switch if is(switch, "ON") || is(switch, "OFF") => writer.ok(),
+        (sub, 3..) if is(sub, "KILL") => kill::kill(context, request)?,
+        (sub, 3) if is(sub, "REPLY") => match request.argument(2) {
+            mode if is(mode, "ON") => {
+                session.replies = Replies::On;
+                writer.ok();
+            }
+            mode if is(mode, "OFF") => session.replies = Replies::Off,
+            mode if is(mode, "SKIP") && session.replies != Replies::Off => {
+                session.replies = Replies::SkipNext
+            }
+            mode if is(mode, "SKIP") => {}
             _ => return Err(CommandError::Syntax),
         },
-        (sub, 3) if is(sub, "REPLY") => match request.argument(2) {
-            mode if is(mode, "ON") => writer.ok(),
-            mode if is(mode, "OFF") || is(mode, "SKIP") => {
+        (sub, 3) if is(sub, "NO-EVICT") => {
+            session.no_evict = switch(request.argument(2))?;
+            writer.ok();
+        }
+        (sub, 3) if is(sub, "NO-TOUCH") => {
+            session.no_touch = switch(request.argument(2))?;
+            writer.ok();
+        }
+        (sub, 2) if is(sub, "GETREDIR") => writer.integer(-1),
+        (sub, 2) if is(sub, "TRACKINGINFO") => {
+            writer.map(3);
+            writer.bulk(b"flags");
+            writer.set(1);
+            writer.bulk(b"off");
+            writer.bulk(b"redirect");
+            writer.integer(-1);
+            writer.bulk(b"prefixes");
+            writer.array(0);
+        }
+        (sub, 3..) if is(sub, "TRACKING") => {
+            if switch(request.argument(2))? {
                 return Err(CommandError::NotOffered(
-                    "every command is answered: only CLIENT REPLY ON is offered",
+                    "client-side caching needs word of every change, which this store does not send",
                 ));
             }
-            _ => return Err(CommandError::Syntax),
-        },
-        (sub, _) if SUBCOMMANDS.iter().any(|known| is(sub, known)) => {
-            return Err(CommandError::Arity("CLIENT"));
+            writer.ok();
         }
-        _ => return Err(CommandError::subcommand("CLIENT", request)),
+        (sub, 3) if is(sub, "CACHING") => {
+            return Err(CommandError::NotOffered(
+                "CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+            ));
+        }
+        (sub, 3 | 4) if is(sub, "UNBLOCK") => {
+            integer(request.argument(2))?;
+            // No command blocks.
+            writer.integer(0);
+        }
+        (sub, _) if is(sub, "PAUSE") || is(sub, "UNPAUSE") => {
+            return Err(CommandError::NotOffered(
+                "clients are not paused: a pause on one node would not hold back those of the others",
+            ));
+        }
+        (sub, 2) if is(sub, "HELP") => writer.lines(HELP),
+        (sub, _) => {
+            return Err(match SUBCOMMANDS.into_iter().find(|known| is(sub, known)) {
+                Some(sub) => CommandError::SubcommandArity("CLIENT", sub),
+                None => CommandError::subcommand("CLIENT", request),
+            });
+        }
     }
     Ok(())
 }
 
-const SUBCOMMANDS: [&str; 9] =
-    ["ID", "GETNAME", "SETNAME", "SETINFO", "INFO", "LIST", "NO-EVICT", "NO-TOUCH", "REPLY"];
+/// Which clients `CLIENT LIST` is to tell of.
+struct Chosen {
+    /// Clients are there but of one type.
+    any: bool,
+    ids: Option<BTreeSet<u64>>,
+}
+
+impl Chosen {
+    fn read(request: &Request) -> Result<Self, CommandError> {
+        let mut chosen = Self { any: true, ids: None };
+        let mut at = 2;
+        while at < request.len() {
+            match request.argument(at) {
+                option if is(option, "TYPE") && at + 1 < request.len() => {
+                    chosen.any = is_type(request.argument(at + 1))?;
+                    at += 2;
+                }
+                option if is(option, "ID") && at + 1 < request.len() => {
+                    let ids = (at + 1..request.len()).map(|at| number(request.argument(at)));
+                    chosen.ids = Some(ids.collect::<Result<_, _>>()?);
+                    at = request.len();
+                }
+                _ => return Err(CommandError::Syntax),
+            }
+        }
+        Ok(chosen)
+    }
+
+    fn has(&self, id: u64) -> bool {
+        self.any && self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
+    }
+}
+
+/// Whether clients are of this type: all are normal ones.
+fn is_type(name: &[u8]) -> Result<bool, CommandError> {
+    match name {
+        name if is(name, "NORMAL") => Ok(true),
+        name if ["MASTER", "REPLICA", "SLAVE", "PUBSUB"].iter().any(|other| is(name, other)) => Ok(false),
+        name => Err(CommandError::client_type(name)),
+    }
+}
+
+/// The number of a client.
+fn number(text: &[u8]) -> Result<u64, CommandError> {
+    let number = integer(text).ok().and_then(|number| u64::try_from(number).ok());
+    number.filter(|number| *number > 0).ok_or(CommandError::NotOffered("Invalid client ID"))
+}
+
+fn switch(text: &[u8]) -> Result<bool, CommandError> {
+    match text {
+        text if is(text, "ON") => Ok(true),
+        text if is(text, "OFF") => Ok(false),
+        _ => Err(CommandError::Syntax),
+    }
+}
 
 /// A name that can stand in a line of `CLIENT LIST`: printable and without blanks.
 pub(super) fn checked(name: Bytes, what: &'static str) -> Result<Bytes, CommandError> {
@@ -66,19 +212,4 @@ pub(super) fn checked(name: Bytes, what: &'static str) -> Result<Bytes, CommandE
     }
     // A copy, so that a name does not keep alive the buffer it was read into.
     Ok(Bytes::copy_from_slice(&name))
-}
-
-fn description(session: &Session, now: UnixMillis) -> String {
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    format!(
-        "id={} addr={} name={} age={} db=0 lib-name={} lib-ver={} resp={} consistency={}\n",
-        session.id,
-        session.peer,
-        text(&session.name),
-        now.saturating_since(session.since).as_secs(),
-        text(&session.library),
-        text(&session.library_version),
-        session.protocol.number(),
-        session.consistency.map_or("DEFAULT", |level| level.name()),
-    )
 }

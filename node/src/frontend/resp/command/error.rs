@@ -1,6 +1,10 @@
-use crate::frontend::resp::{
-    parser::{ProtocolError, TooLarge},
-    request::Request,
+use super::refused::READ_MODIFY_WRITE;
+use crate::{
+    frontend::resp::{
+        parser::{ProtocolError, TooLarge},
+        request::Request,
+    },
+    live::SetError,
 };
 use shoal_proto::types::{KeyTooLong, UnknownConsistency, ValueTooLong};
 
@@ -11,6 +15,8 @@ pub(in crate::frontend::resp) enum CommandError {
     Unknown { name: String, arguments: String },
     #[error("unknown subcommand '{subcommand}'. Try {command} HELP.")]
     UnknownSubcommand { command: &'static str, subcommand: String },
+    #[error("wrong number of arguments for '{}|{}' command", .0.to_ascii_lowercase(), .1.to_ascii_lowercase())]
+    SubcommandArity(&'static str, &'static str),
     #[error("wrong number of arguments for '{}' command", .0.to_ascii_lowercase())]
     Arity(&'static str),
     #[error("syntax error")]
@@ -19,10 +25,16 @@ pub(in crate::frontend::resp) enum CommandError {
     NotAnInteger,
     #[error("invalid expire time in '{}' command", .0.to_ascii_lowercase())]
     Expire(&'static str),
-    #[error("unsupported option {0}")]
+    #[error("Unsupported option {0}")]
     Option(String),
-    #[error("'{0}' is a read-modify-write, which needs consensus per key; this store does not offer it")]
+    #[error("Unrecognized option '{0}'")]
+    Unrecognized(String),
+    #[error("Unknown client type '{0}'")]
+    ClientType(String),
+    #[error("'{0}' {READ_MODIFY_WRITE}")]
     NeedsConsensus(&'static str),
+    #[error("'{name}' {reason}")]
+    Refused { name: &'static str, reason: &'static str },
     #[error("'{0}' takes no consistency level")]
     NoLevel(&'static str),
     #[error("{0}")]
@@ -62,6 +74,8 @@ pub(in crate::frontend::resp) enum CommandError {
     #[error("Protocol error: {0}")]
     Stream(#[from] ProtocolError),
     #[error(transparent)]
+    Setting(#[from] SetError),
+    #[error(transparent)]
     Level(#[from] UnknownConsistency),
 }
 
@@ -92,6 +106,16 @@ impl CommandError {
     /// An option that is not understood.
     pub(super) fn option(text: &[u8]) -> Self {
         Self::Option(shown(text, 128))
+    }
+
+    /// A field that is not known.
+    pub(super) fn unrecognized(text: &[u8]) -> Self {
+        Self::Unrecognized(shown(text, 128))
+    }
+
+    /// A type of clients that is not known.
+    pub(super) fn client_type(text: &[u8]) -> Self {
+        Self::ClientType(shown(text, 128))
     }
 
     /// Whether nothing can be understood after it.

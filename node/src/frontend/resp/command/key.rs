@@ -6,7 +6,7 @@ use super::{
     number::{Unit, instant, integer, time_to_live},
 };
 use crate::{
-    coordinator::Expiry,
+    coordinator::{Expiry, ExpiryCondition},
     frontend::{
         Command,
         resp::{
@@ -84,9 +84,11 @@ pub(super) fn pexpire_at(request: &Request, now: UnixMillis) -> Result<Plan, Com
     expire_at_instant(request, Unit::Millis, now, "PEXPIREAT")
 }
 
-/// `PERSIST key`: answers 1 for a key that exists, whether it had an expiry or not.
+/// `PERSIST key`
 pub(super) fn persist(request: &Request, _: UnixMillis) -> Result<Plan, CommandError> {
-    changed(request, Some(Expiry::Never))
+    let expires = ExpiryCondition { exists: Some(true), later: None };
+    let key = Key::new(request.shared(1))?;
+    Ok(Plan::one(Command::ExpireIf(key, Expiry::Never, expires), Shape::Existed))
 }
 
 /// `SHOAL.EXPLAIN key`
@@ -105,8 +107,8 @@ fn expire_after(
     command: &'static str,
 ) -> Result<Plan, CommandError> {
     let amount = integer(request.argument(2))?;
-    refuse_conditions(request, command)?;
-    changed(request, time_to_live(amount, unit, now, command)?.map(Expiry::After))
+    let condition = condition(request)?;
+    changed(request, time_to_live(amount, unit, now, command)?.map(Expiry::After), condition, now)
 }
 
 fn expire_at_instant(
@@ -116,32 +118,46 @@ fn expire_at_instant(
     command: &'static str,
 ) -> Result<Plan, CommandError> {
     let amount = integer(request.argument(2))?;
-    refuse_conditions(request, command)?;
-    changed(request, instant(amount, unit, command)?.filter(|at| *at > now).map(Expiry::At))
+    let condition = condition(request)?;
+    let expiry = instant(amount, unit, command)?.filter(|at| *at > now).map(Expiry::At);
+    changed(request, expiry, condition, now)
 }
 
-/// `NX`, `XX`, `GT` and `LT` depend on the expiry they replace.
-fn refuse_conditions(request: &Request, command: &'static str) -> Result<(), CommandError> {
-    match request.arguments().nth(3) {
-        None => Ok(()),
-        Some(option) if ["NX", "XX", "GT", "LT"].iter().any(|condition| is(option, condition)) => {
-            Err(CommandError::NeedsConsensus(match command {
-                "EXPIRE" => "EXPIRE NX|XX|GT|LT",
-                "PEXPIRE" => "PEXPIRE NX|XX|GT|LT",
-                "EXPIREAT" => "EXPIREAT NX|XX|GT|LT",
-                _ => "PEXPIREAT NX|XX|GT|LT",
-            }))
-        }
-        Some(option) => Err(CommandError::option(option)),
+/// `NX`, `XX`, `GT` and `LT`, if there are any.
+fn condition(request: &Request) -> Result<Option<ExpiryCondition>, CommandError> {
+    const NAMES: [&str; 4] = ["NX", "XX", "GT", "LT"];
+    let mut named = [false; NAMES.len()];
+    for option in request.arguments().skip(3) {
+        let place = NAMES.iter().position(|name| is(option, name));
+        named[place.ok_or_else(|| CommandError::option(option))?] = true;
     }
+    let condition = match named {
+        [true, false, false, false] => ExpiryCondition { exists: Some(false), later: None },
+        [true, ..] => {
+            let clash = "NX and XX, GT or LT options at the same time are not compatible";
+            return Err(CommandError::NotOffered(clash));
+        }
+        [_, _, true, true] => {
+            return Err(CommandError::NotOffered("GT and LT options at the same time are not compatible"));
+        }
+        [_, xx, gt, lt] => ExpiryCondition { exists: xx.then_some(true), later: (gt || lt).then_some(gt) },
+    };
+    Ok((condition != ExpiryCondition::default()).then_some(condition))
 }
 
-/// A key that is to expire no later than now is deleted.
-fn changed(request: &Request, expiry: Option<Expiry>) -> Result<Plan, CommandError> {
+/// A key that is to expire no later than now is deleted. Under a condition it expires at once instead: that ends the
+/// very version that was looked at, and none that was written since.
+fn changed(
+    request: &Request,
+    expiry: Option<Expiry>,
+    condition: Option<ExpiryCondition>,
+    now: UnixMillis,
+) -> Result<Plan, CommandError> {
     let key = Key::new(request.shared(1))?;
-    let command = match expiry {
-        Some(expiry) => Command::Expire(key, expiry),
-        None => Command::Delete(key),
+    let command = match (expiry, condition) {
+        (expiry, Some(condition)) => Command::ExpireIf(key, expiry.unwrap_or(Expiry::At(now)), condition),
+        (Some(expiry), None) => Command::Expire(key, expiry),
+        (None, None) => Command::Delete(key),
     };
     Ok(Plan::one(command, Shape::Existed))
 }

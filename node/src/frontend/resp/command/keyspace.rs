@@ -13,9 +13,6 @@ use crate::{
 };
 use shoal_proto::types::UnixMillis;
 
-/// Why there is no `KEYS`.
-pub(super) const NO_KEYS: &str =
-    "KEYS is not offered: its one reply would hold every key of the cluster; use SCAN";
 /// How many keys a step of a scan looks at unless it is told.
 const COUNT: u32 = 10;
 /// The only type there is.

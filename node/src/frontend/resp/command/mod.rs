@@ -3,6 +3,7 @@
 mod acl;
 mod client;
 mod cluster;
+mod config;
 mod connection;
 mod consistency;
 mod error;
@@ -12,6 +13,7 @@ mod key;
 mod keyspace;
 mod number;
 mod object;
+mod refused;
 mod server;
 mod string;
 
@@ -41,19 +43,19 @@ pub(super) struct Context<'a> {
 }
 
 /// Finds the command of `request` and checks its arguments.
-pub(super) fn prepare(door: &RespDoor, session: &Session, request: Request, now: UnixMillis) -> Prepared {
+pub(super) fn prepare(door: &RespDoor, session: &mut Session, request: Request, now: UnixMillis) -> Prepared {
     try_prepare(door, session, request, now).unwrap_or_else(Prepared::Refused)
 }
 
 fn try_prepare(
     door: &RespDoor,
-    session: &Session,
+    session: &mut Session,
     mut request: Request,
     now: UnixMillis,
 ) -> Result<Prepared, CommandError> {
-    let options =
-        RequestOptions { consistency: session.consistency, timeout: door.request_timeout, tag: None };
+    let options = RequestOptions { consistency: session.consistency, timeout: None, tag: None };
     let spec = permitted(door, session, &request)?;
+    session.command = spec.name;
     let with_outcome = session.with_outcome;
     match spec.handler {
         Handler::Data(plan) => Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? })),
@@ -63,8 +65,6 @@ fn try_prepare(
             Some(plan) => Prepared::Plan(Plan { options, ..plan }),
             None => Prepared::Local(handler, request),
         }),
-        Handler::NotOffered(why) => Err(CommandError::NotOffered(why)),
-        Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
         Handler::Level if request.len() <= 2 => Ok(Prepared::Local(consistency::cl, request)),
         Handler::Level => {
             let options = RequestOptions { consistency: consistency::level(&request)?, ..options };
@@ -74,8 +74,6 @@ fn try_prepare(
                 Handler::Data(plan) => {
                     Ok(Prepared::Plan(Plan { options, with_outcome, ..plan(&request, now)? }))
                 }
-                Handler::NeedsConsensus => Err(CommandError::NeedsConsensus(spec.name)),
-                Handler::NotOffered(why) => Err(CommandError::NotOffered(why)),
                 Handler::Local(_) | Handler::Either(..) | Handler::Levelless(_) | Handler::Level => {
                     Err(CommandError::NoLevel(spec.name))
                 }
@@ -120,10 +118,6 @@ enum Handler {
     Either(fn(&Request) -> Result<Option<Plan>, CommandError>, Answer),
     /// `CL`: answered by the connection, or a level before another command.
     Level,
-    /// Known, and refused with the reason.
-    NeedsConsensus,
-    /// Known, and refused for this reason.
-    NotOffered(&'static str),
 }
 
 impl Spec {
@@ -141,10 +135,6 @@ impl Spec {
             (false, false) => Some(Scope::Read),
         }
     }
-
-    fn is_offered(&self) -> bool {
-        !matches!(self.handler, Handler::NeedsConsensus | Handler::NotOffered(_))
-    }
 }
 
 const NONE: Keys = Keys { first: 0, last: 0, step: 0 };
@@ -156,6 +146,8 @@ const PAIRS: Keys = Keys { first: 1, last: -1, step: 2 };
 const READ: &[&str] = &["readonly", "fast"];
 const WRITE: &[&str] = &["write"];
 const PLAIN: &[&str] = &["fast", "loading", "stale"];
+/// Where its keys are, `COMMAND GETKEYS` tells.
+const MOVABLE: &[&str] = &["fast", "loading", "stale", "movablekeys"];
 const UNPROVEN: &[&str] = &["fast", "loading", "stale", "no_auth"];
 
 /// Subcommands that change more than the client's own connection: Redis flags them `admin`, their siblings not.
@@ -214,11 +206,6 @@ const fn unproven(
     Spec { flags: UNPROVEN, ..local(name, arguments, summary, arity, answer) }
 }
 
-const fn refused(name: &'static str) -> Spec {
-    let (arguments, summary) = ("", "Refused: it is a read-modify-write");
-    Spec { name, arguments, summary, arity: -1, flags: WRITE, keys: FIRST, handler: Handler::NeedsConsensus }
-}
-
 const fn flush(name: &'static str, summary: &'static str) -> Spec {
     let handler = Handler::Levelless(keyspace::flush);
     Spec { name, arguments: "[ASYNC | SYNC]", summary, arity: -1, flags: WRITE, keys: NONE, handler }
@@ -238,17 +225,14 @@ const fn either(
 /// All commands, sorted by name.
 const SPECS: &[Spec] = &[
     local("ACL", "WHOAMI", "Tells which user the connection is", -2, acl::acl),
-    refused("APPEND"),
     local("ASKING", "", "Accepted: every node serves every key", 1, cluster::accepted),
     unproven("AUTH", "[username] password", "Authenticates the connection", -2, acl::auth),
-    refused("BITFIELD"),
-    refused("BITOP"),
     Spec {
         name: "CL",
         arguments: "[level [command [argument ...]]]",
         summary: "Tells or sets the connection's consistency level, or runs one command at a level",
         arity: -1,
-        flags: PLAIN,
+        flags: MOVABLE,
         keys: NONE,
         handler: Handler::Level,
     },
@@ -267,23 +251,46 @@ const SPECS: &[Spec] = &[
         -1,
         introspection::command,
     ),
-    local("CONFIG", "GET pattern [pattern ...]", "Tells settings that tools look for", -2, server::config),
-    refused("COPY"),
+    local(
+        "CONFIG",
+        "subcommand [argument ...]",
+        "Tells settings, and changes those that can change while the node runs",
+        -2,
+        config::config,
+    ),
     local("DBSIZE", "", "Counts the values this node holds", 1, server::dbsize),
-    refused("DECR"),
-    refused("DECRBY"),
     write("DEL", "key [key ...]", "Deletes keys, at QUORUM unless a level is chosen", -2, ALL, key::delete),
     local("ECHO", "message", "Answers the message", 2, connection::echo),
     read("EXISTS", "key [key ...]", "Counts the keys that exist", -2, ALL, key::exists),
-    write("EXPIRE", "key seconds", "Lets a key expire after a time", -3, FIRST, key::expire),
-    write("EXPIREAT", "key unix-time-seconds", "Lets a key expire at an instant", -3, FIRST, key::expire_at),
+    write(
+        "EXPIRE",
+        "key seconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::expire,
+    ),
+    write(
+        "EXPIREAT",
+        "key unix-time-seconds [NX | XX | GT | LT]",
+        "Lets a key expire at an instant",
+        -3,
+        FIRST,
+        key::expire_at,
+    ),
     read("EXPIRETIME", "key", "Tells when a key expires, in Unix seconds", 2, FIRST, key::expire_time),
     flush("FLUSHALL", "Drops all keys of the whole cluster"),
     flush("FLUSHDB", "Drops all keys of the whole cluster, which has one database"),
     read("GET", "key", "Reads a value", 2, FIRST, string::get),
-    refused("GETDEL"),
-    refused("GETEX"),
-    refused("GETSET"),
+    write(
+        "GETEX",
+        "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | PERSIST]",
+        "Reads a value, and then changes when it expires",
+        -2,
+        FIRST,
+        string::getex,
+    ),
+    read("GETRANGE", "key start end", "Reads a part of a value", 4, FIRST, string::getrange),
     unproven(
         "HELLO",
         "[protover [AUTH username password] [SETNAME clientname]]",
@@ -291,31 +298,23 @@ const SPECS: &[Spec] = &[
         -1,
         hello::hello,
     ),
-    refused("INCR"),
-    refused("INCRBY"),
-    refused("INCRBYFLOAT"),
     local("INFO", "[section [section ...]]", "Tells about this node", -1, server::info),
-    Spec {
-        handler: Handler::NotOffered(keyspace::NO_KEYS),
-        ..read(
-            "KEYS",
-            "pattern",
-            "Refused: it would be as long as the cluster is large",
-            2,
-            NONE,
-            string::get,
-        )
-    },
     either("MEMORY", "Tells what a key is charged", SECOND, object::memory_plan, object::memory),
     read("MGET", "key [key ...]", "Reads many values", -2, ALL, string::mget),
     write("MSET", "key value [key value ...]", "Stores many values", -3, PAIRS, string::mset),
-    refused("MSETNX"),
     either("OBJECT", "Tells how a value is kept", SECOND, object::object_plan, object::object),
     write("PERSIST", "key", "Takes the expiry of a key away", 2, FIRST, key::persist),
-    write("PEXPIRE", "key milliseconds", "Lets a key expire after a time", -3, FIRST, key::pexpire),
+    write(
+        "PEXPIRE",
+        "key milliseconds [NX | XX | GT | LT]",
+        "Lets a key expire after a time",
+        -3,
+        FIRST,
+        key::pexpire,
+    ),
     write(
         "PEXPIREAT",
-        "key unix-time-milliseconds",
+        "key unix-time-milliseconds [NX | XX | GT | LT]",
         "Lets a key expire at an instant",
         -3,
         FIRST,
@@ -335,8 +334,6 @@ const SPECS: &[Spec] = &[
     unproven("QUIT", "", "Closes the connection", -1, connection::quit),
     local("READONLY", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
     local("READWRITE", "", "Accepted: every node serves reads and writes", 1, cluster::accepted),
-    refused("RENAME"),
-    refused("RENAMENX"),
     unproven("RESET", "", "Makes the connection as it began", 1, connection::reset),
     Spec {
         name: "SCAN",
@@ -356,10 +353,7 @@ const SPECS: &[Spec] = &[
         FIRST,
         string::set,
     ),
-    refused("SETBIT"),
     write("SETEX", "key seconds value", "Stores a value that expires after a time", 4, FIRST, string::setex),
-    refused("SETNX"),
-    refused("SETRANGE"),
     Spec {
         name: "SHOAL.EXPLAIN",
         arguments: "key",
@@ -377,6 +371,7 @@ const SPECS: &[Spec] = &[
         consistency::outcome,
     ),
     read("STRLEN", "key", "Tells the length of a value", 2, FIRST, string::strlen),
+    read("SUBSTR", "key start end", "Reads a part of a value, as GETRANGE does", 4, FIRST, string::getrange),
     local("TIME", "", "Tells the node's clock", 1, server::time),
     read(
         "TOUCH",
@@ -408,13 +403,21 @@ static NAMES: [u128; SPECS.len()] = {
 
 /// The command `request` names.
 fn find(request: &Request) -> Result<&'static Spec, CommandError> {
-    let spec = lookup(request.argument(0)).ok_or_else(|| CommandError::unknown(request))?;
+    let name = request.argument(0);
+    let unknown = || refused::reason(name).unwrap_or_else(|| CommandError::unknown(request));
+    let spec = lookup(name).ok_or_else(unknown)?;
     if spec.accepts(request.len()) { Ok(spec) } else { Err(CommandError::Arity(spec.name)) }
 }
 
 /// The same, if the client may give it. Every request passes here, the one after `CL` as well.
 fn permitted(door: &RespDoor, session: &Session, request: &Request) -> Result<&'static Spec, CommandError> {
-    let spec = find(request)?;
+    let spec = match find(request) {
+        Err(CommandError::Refused { .. }) if session.identity.is_none() => {
+            door.gate.count(Refused::Missing);
+            return Err(CommandError::Unproven);
+        }
+        found => found?,
+    };
     // Nothing is looked up for who may do everything.
     if session.identity.as_ref().is_some_and(|identity| identity.scope() == Scope::Write) {
         return Ok(spec);

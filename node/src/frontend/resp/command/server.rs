@@ -25,29 +25,6 @@ pub(super) fn time(context: &mut Context<'_>, _: &Request) -> Result<(), Command
     Ok(())
 }
 
-/// `CONFIG GET pattern...`: enough for tools that look before they start. Settings are read at start and not changed.
-pub(super) fn config(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
-    match request.argument(1) {
-        sub if is(sub, "GET") && request.len() >= 3 => {}
-        sub if is(sub, "GET") => return Err(CommandError::Arity("CONFIG")),
-        sub if is(sub, "SET") => {
-            return Err(CommandError::NotOffered("settings are read at start; CONFIG SET is not offered"));
-        }
-        _ => return Err(CommandError::subcommand("CONFIG", request)),
-    }
-    let max_bytes = context.door.info.stats().max_bytes.to_string();
-    let settings =
-        [("save", ""), ("appendonly", "no"), ("maxmemory", &max_bytes), ("databases", "1"), ("timeout", "0")];
-    let asked = |name: &str| request.arguments().skip(2).any(|pattern| pattern == b"*" || is(pattern, name));
-    let chosen: Vec<_> = settings.iter().filter(|(name, _)| asked(name)).collect();
-    context.writer.map(chosen.len());
-    for (name, value) in chosen {
-        context.writer.bulk(name.as_bytes());
-        context.writer.bulk(value.as_bytes());
-    }
-    Ok(())
-}
-
 /// `INFO [section...]`
 pub(super) fn info(context: &mut Context<'_>, request: &Request) -> Result<(), CommandError> {
     let asked = |section: &str| {
@@ -107,7 +84,7 @@ fn server_lines(Facts { door, stats, status }: &Facts<'_>) -> Lines {
 fn client_lines(Facts { door, .. }: &Facts<'_>) -> Lines {
     vec![
         ("connected_clients", door.counters.connections.open().to_string()),
-        ("maxclients", crate::limits::RESP_CLIENTS.to_string()),
+        ("maxclients", door.live.max_clients().to_string()),
     ]
 }
 
@@ -116,14 +93,15 @@ fn memory_lines(Facts { stats, .. }: &Facts<'_>) -> Lines {
 }
 
 fn stats_lines(Facts { door, stats, .. }: &Facts<'_>) -> Lines {
+    let since = door.stats_since_reset(stats);
     vec![
-        ("total_connections_received", door.counters.connections.accepted().to_string()),
-        ("rejected_connections", door.counters.connections.refused().to_string()),
-        ("total_commands_processed", door.counters.commands().to_string()),
-        ("keyspace_hits", stats.hits.to_string()),
-        ("keyspace_misses", stats.misses.to_string()),
-        ("expired_keys", stats.expirations.to_string()),
-        ("evicted_keys", stats.evictions.to_string()),
+        ("total_connections_received", since.accepted.to_string()),
+        ("rejected_connections", since.refused.to_string()),
+        ("total_commands_processed", since.commands.to_string()),
+        ("keyspace_hits", since.hits.to_string()),
+        ("keyspace_misses", since.misses.to_string()),
+        ("expired_keys", since.expirations.to_string()),
+        ("evicted_keys", since.evictions.to_string()),
         ("markers", stats.markers.to_string()),
         ("hints", stats.hints.to_string()),
         ("hint_bytes", stats.hint_bytes.to_string()),

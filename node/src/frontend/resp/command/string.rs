@@ -23,6 +23,24 @@ pub(super) fn get(request: &Request, _: UnixMillis) -> Result<Plan, CommandError
     Ok(Plan::one(Command::Get(Key::new(request.shared(1))?), Shape::Value))
 }
 
+/// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`: a read, and then a change of the expiry of what was read.
+pub(super) fn getex(request: &Request, now: UnixMillis) -> Result<Plan, CommandError> {
+    let key = Key::new(request.shared(1))?;
+    let command = match request.len() {
+        2 => Command::Get(key),
+        3 if is(request.argument(2), "PERSIST") => Command::GetAndExpire(key, Expiry::Never),
+        4 => Command::GetAndExpire(key, timed(request, 2, now, "GETEX")?),
+        _ => return Err(CommandError::Syntax),
+    };
+    Ok(Plan::one(command, Shape::Value))
+}
+
+/// `GETRANGE key start end`, and `SUBSTR`, which it was called once.
+pub(super) fn getrange(request: &Request, _: UnixMillis) -> Result<Plan, CommandError> {
+    let (start, end) = (integer(request.argument(2))?, integer(request.argument(3))?);
+    Ok(Plan::one(Command::Get(Key::new(request.shared(1))?), Shape::Range { start, end }))
+}
+
 /// `STRLEN key`
 pub(super) fn strlen(request: &Request, _: UnixMillis) -> Result<Plan, CommandError> {
     Ok(Plan::one(Command::Get(Key::new(request.shared(1))?), Shape::Length))
@@ -73,22 +91,17 @@ fn store(request: &Request, value: usize, expiry: Expiry) -> Result<Plan, Comman
     Ok(Plan::one(Command::Set(key, value, expiry), Shape::Stored))
 }
 
+/// The options of `SET`, of which one at most is about the expiry.
 fn set_options(request: &Request, now: UnixMillis) -> Result<Expiry, CommandError> {
     let mut expiry = None;
     let mut at = 3;
     while at < request.len() {
-        let option = request.argument(at);
-        let amount = (at + 1 < request.len()).then(|| request.argument(at + 1));
-        let (taken, chosen) = match (option, amount) {
-            (option, _) if is(option, "NX") => return Err(CommandError::NeedsConsensus("SET NX")),
-            (option, _) if is(option, "XX") => return Err(CommandError::NeedsConsensus("SET XX")),
-            (option, _) if is(option, "GET") => return Err(CommandError::NeedsConsensus("SET GET")),
-            (option, _) if is(option, "KEEPTTL") => (1, Expiry::Keep),
-            (option, Some(amount)) if is(option, "EX") => (2, after(amount, Unit::Seconds, now, "SET")?),
-            (option, Some(amount)) if is(option, "PX") => (2, after(amount, Unit::Millis, now, "SET")?),
-            (option, Some(amount)) if is(option, "EXAT") => (2, at_instant(amount, Unit::Seconds)?),
-            (option, Some(amount)) if is(option, "PXAT") => (2, at_instant(amount, Unit::Millis)?),
-            _ => return Err(CommandError::Syntax),
+        let (taken, chosen) = match request.argument(at) {
+            option if is(option, "NX") => return Err(CommandError::NeedsConsensus("SET NX")),
+            option if is(option, "XX") => return Err(CommandError::NeedsConsensus("SET XX")),
+            option if is(option, "GET") => return Err(CommandError::NeedsConsensus("SET GET")),
+            option if is(option, "KEEPTTL") => (1, Expiry::Keep),
+            _ => (2, timed(request, at, now, "SET")?),
         };
         if expiry.replace(chosen).is_some() {
             return Err(CommandError::Syntax);
@@ -98,11 +111,31 @@ fn set_options(request: &Request, now: UnixMillis) -> Result<Expiry, CommandErro
     Ok(expiry.unwrap_or(Expiry::Never))
 }
 
+/// `EX`, `PX`, `EXAT` or `PXAT` and its amount, of which the first stands at `at`.
+fn timed(
+    request: &Request,
+    at: usize,
+    now: UnixMillis,
+    command: &'static str,
+) -> Result<Expiry, CommandError> {
+    if at + 1 >= request.len() {
+        return Err(CommandError::Syntax);
+    }
+    let amount = request.argument(at + 1);
+    match request.argument(at) {
+        option if is(option, "EX") => after(amount, Unit::Seconds, now, command),
+        option if is(option, "PX") => after(amount, Unit::Millis, now, command),
+        option if is(option, "EXAT") => at_instant(amount, Unit::Seconds, command),
+        option if is(option, "PXAT") => at_instant(amount, Unit::Millis, command),
+        _ => Err(CommandError::Syntax),
+    }
+}
+
 fn after(amount: &[u8], unit: Unit, now: UnixMillis, command: &'static str) -> Result<Expiry, CommandError> {
     let duration = time_to_live(integer(amount)?, unit, now, command)?;
     duration.map(Expiry::After).ok_or(CommandError::Expire(command))
 }
 
-fn at_instant(amount: &[u8], unit: Unit) -> Result<Expiry, CommandError> {
-    instant(integer(amount)?, unit, "SET")?.map(Expiry::At).ok_or(CommandError::Expire("SET"))
+fn at_instant(amount: &[u8], unit: Unit, command: &'static str) -> Result<Expiry, CommandError> {
+    instant(integer(amount)?, unit, command)?.map(Expiry::At).ok_or(CommandError::Expire(command))
 }

@@ -18,7 +18,8 @@ impl Client {
 
     fn connect_until(door: &Arc<RespDoor>, shutdown: impl Future<Output = ()> + Send + 'static) -> Self {
         let (stream, served) = tokio::io::duplex(4096);
-        let server = tokio::spawn(serve(served, "client:1".into(), Arc::clone(door), shutdown));
+        let ends = Ends { peer: "client:1".into(), local: "node:1".into() };
+        let server = tokio::spawn(serve(served, ends, Arc::clone(door), shutdown));
         Self { stream, server }
     }
 
@@ -157,21 +158,151 @@ async fn a_connection_says_what_it_knows_of_itself() {
     client.ask("CLIENT SETNAME bob", "+OK\r\n").await;
     client.ask("CLIENT SETINFO LIB-NAME lib", "+OK\r\n").await;
     client.ask("CLIENT SETINFO lib-ver 1.2", "+OK\r\n").await;
+    client.ask("CLIENT SETINFO lib-age 3", "-ERR Unrecognized option 'lib-age'\r\n").await;
     client
         .ask(
             "CLIENT SETNAME 'a b'",
             "-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
         )
         .await;
-    let line = "id=1 addr=client:1 name=bob age=0 db=0 lib-name=lib lib-ver=1.2 resp=2 consistency=DEFAULT\n";
-    client.ask("CLIENT LIST", &format!("${}\r\n{line}\r\n", line.len())).await;
     client.ask("CLIENT NO-EVICT on", "+OK\r\n").await;
-    client.ask("CLIENT REPLY ON", "+OK\r\n").await;
+    client.ask("CLIENT LIST TYPE pubsub", "$0\r\n\r\n").await;
+    for (ask, error) in [
+        ("CLIENT LIST TYPE friend", "Unknown client type 'friend'"),
+        ("CLIENT LIST ID 0", "Invalid client ID"),
+        ("CLIENT LIST NOW", "syntax error"),
+        ("CLIENT ID x", "wrong number of arguments for 'client|id' command"),
+        ("CLIENT NUKE", "unknown subcommand 'NUKE'. Try CLIENT HELP."),
+        (
+            "CLIENT TRACKING on",
+            "client-side caching needs word of every change, which this store does not send",
+        ),
+    ] {
+        client.ask(ask, &format!("-ERR {error}\r\n")).await;
+    }
     client
-        .ask("CLIENT REPLY OFF", "-ERR every command is answered: only CLIENT REPLY ON is offered\r\n")
+        .ask(
+            "CLIENT TRACKINGINFO",
+            "*6\r\n$5\r\nflags\r\n*1\r\n$3\r\noff\r\n$8\r\nredirect\r\n:-1\r\n$8\r\nprefixes\r\n*0\r\n",
+        )
         .await;
-    client.ask("CLIENT ID x", "-ERR wrong number of arguments for 'client' command\r\n").await;
-    client.ask("CLIENT NUKE", "-ERR unknown subcommand 'NUKE'. Try CLIENT HELP.\r\n").await;
+    client.ask("CLIENT GETREDIR", ":-1\r\n").await;
+    client
+        .send(b"CLIENT INFO\r\nCLIENT LIST\r\nCLIENT LIST TYPE normal\r\nCLIENT LIST ID 2 1\r\nQUIT\r\n")
+        .await;
+    let told = client.rest().await.0;
+    let lines: Vec<&str> = told.lines().filter(|line| line.starts_with("id=")).collect();
+    assert_eq!(lines.len(), 4, "{told}");
+    for line in lines {
+        let (front, back) = (line.split_once(" omem=").unwrap().0, line.split_once(" events=").unwrap().1);
+        let expected = "id=1 addr=client:1 laddr=node:1 fd=-1 name=bob age=0 idle=0 flags=e db=0 sub=0 psub=0 ssub=0 \
+                        multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 obl=0 oll=0";
+        assert_eq!(front, expected);
+        let expected =
+            "r cmd=client user=default redir=-1 resp=2 lib-name=lib lib-ver=1.2 consistency=DEFAULT";
+        assert_eq!(back, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_client_chooses_which_commands_are_answered() {
+    let backend = MapBackend::remote();
+    let mut client = Client::connect(&door(backend.clone()));
+    client.send(b"CLIENT REPLY SKIP\r\nSET a 1\r\nGET a\r\n").await;
+    client.expect("$1\r\n1\r\n").await;
+    client.send(b"CLIENT REPLY OFF\r\nSET a 2\r\nNOPE\r\nMGET a r1\r\nCLIENT REPLY SKIP\r\nPING\r\n").await;
+    client.send(b"CLIENT REPLY ON\r\nGET a\r\n").await;
+    held(&backend, &["r1"]).await;
+    backend.release(0);
+    client.expect("+OK\r\n$1\r\n2\r\n").await;
+    client.send(b"CLIENT REPLY SKIP\r\nPING\r\nPING\r\n").await;
+    client.expect("+PONG\r\n").await;
+    client.ask("CLIENT REPLY NOW", "-ERR syntax error\r\n").await;
+}
+
+#[tokio::test]
+async fn clients_of_a_door_see_each_other_and_can_be_let_go() {
+    let door = door(Arc::default());
+    let (mut first, mut second, mut third) =
+        (Client::connect(&door), Client::connect(&door), Client::connect(&door));
+    for client in [&mut first, &mut second, &mut third] {
+        client.ask("PING", "+PONG\r\n").await;
+    }
+    assert_eq!(door.clients.list().len(), 3);
+    first.ask("CLIENT KILL ID 2", ":1\r\n").await;
+    assert_eq!(second.rest().await.0, "");
+    first.ask("CLIENT KILL ID 2", ":0\r\n").await;
+    first.ask("CLIENT KILL 10.0.0.1:7", "-ERR No such client\r\n").await;
+    first.ask("CLIENT KILL TYPE master", ":0\r\n").await;
+    first.ask("CLIENT KILL ID 1 SKIPME maybe", "-ERR syntax error\r\n").await;
+    first.ask("CLIENT KILL ADDR client:1", ":1\r\n").await;
+    assert_eq!(third.rest().await.0, "");
+    first.ask("CLIENT KILL ADDR client:1 SKIPME no", ":1\r\n").await;
+    assert_eq!(first.rest().await.0, "");
+    within(async {
+        while !door.clients.list().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(door.counters.connections.ended(Ending::Killed), 2);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_more_than_it_may_leave_unread_is_let_go() {
+    let door = door(Arc::default());
+    let mut client = Client::connect(&door);
+    client.ask("CONFIG SET client-output-buffer-limit 'normal 50000 0 0'", "+OK\r\n").await;
+    client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
+    client.send(b"GET k\r\n").await;
+    assert_eq!(client.rest().await.0, "");
+    assert_eq!(door.counters.connections.ended(Ending::OutputLimit), 1);
+}
+
+#[tokio::test]
+async fn of_clients_that_hold_too_much_the_largest_is_let_go() {
+    let door = door(Arc::default());
+    let (mut small, mut large) = (Client::connect(&door), Client::connect(&door));
+    small.ask("CONFIG SET maxmemory-clients 100kb", "+OK\r\n").await;
+    // A request that has not ended is held.
+    let part = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$200000\r\n{}", "x".repeat(150_000));
+    let _ = large.stream.write_all(part.as_bytes()).await;
+    assert_eq!(large.rest().await.0, "");
+    small.ask("PING", "+PONG\r\n").await;
+    assert_eq!(door.counters.connections.ended(Ending::ClientMemory), 1);
+}
+
+#[tokio::test]
+async fn an_idle_client_holds_nothing() {
+    let door = door(Arc::default());
+    let mut client = Client::connect(&door);
+    client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
+    client.send(b"GET k\r\n").await;
+    client.expect(&format!("$60000\r\n{}\r\n", "x".repeat(60_000))).await;
+    within(async {
+        while door.clients.list()[0].holding.bytes() > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_end_its_request_is_let_go() {
+    let mut door = open_door(Arc::default());
+    door.stall = Duration::from_millis(20);
+    let door = Arc::new(door);
+    for begun in ["*2\r\n$3\r\nGET\r\n", "GET", "*2\r\n$3\r\nGET\r\n$5\r\nke"] {
+        let mut client = Client::connect(&door);
+        client.send(begun.as_bytes()).await;
+        assert_eq!(client.rest().await.0, "");
+    }
+    assert_eq!(door.counters.connections.ended(Ending::SlowRequest), 3);
+    // Between requests there is time.
+    let mut client = Client::connect(&door);
+    client.ask("PING", "+PONG\r\n").await;
+    tokio::time::sleep(3 * door.stall).await;
+    client.ask("PING", "+PONG\r\n").await;
 }
 
 #[tokio::test]
@@ -181,6 +312,8 @@ async fn the_node_tells_of_itself() {
     client.ask("CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n").await;
     client.ask("CONFIG GET appendonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n").await;
     client.ask("CONFIG GET nothing", "*0\r\n").await;
+    client.ask("CONFIG GET", "-ERR wrong number of arguments for 'config|get' command\r\n").await;
+    client.ask("CONFIG NOPE", "-ERR unknown subcommand 'NOPE'. Try CONFIG HELP.\r\n").await;
     let info = transcript("INFO", 3).await;
     assert!(info.starts_with('='), "{info}");
     for line in [
@@ -201,17 +334,60 @@ async fn the_node_tells_of_itself() {
 }
 
 #[tokio::test]
+async fn settings_that_are_live_change_and_counters_begin_anew() {
+    let mut client = client();
+    client.ask("CONFIG GET TIME*", "*2\r\n$7\r\ntimeout\r\n$1\r\n0\r\n").await;
+    client.ask("CONFIG SET timeout 30 maxclients 5", "+OK\r\n").await;
+    client
+        .ask(
+            "CONFIG GET timeout maxclient?",
+            "*4\r\n$10\r\nmaxclients\r\n$1\r\n5\r\n$7\r\ntimeout\r\n$2\r\n30\r\n",
+        )
+        .await;
+    client.ask("CONFIG SET timeout", "-ERR wrong number of arguments for 'config|set' command\r\n").await;
+    client
+        .ask("CONFIG SET nope 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'nope'\r\n")
+        .await;
+    client.ask("CONFIG REWRITE", "-ERR The server is running without a config file\r\n").await;
+    client.ask("CONFIG RESETSTAT", "+OK\r\n").await;
+    client.send(b"INFO stats\r\n").await;
+    client.expect("$193\r\n# Stats\r\ntotal_connections_received:0\r\nrejected_connections:0\r\n").await;
+}
+
+#[tokio::test]
+async fn commands_are_found_by_pattern_and_say_what_becomes_of_keys() {
+    let mut client = client();
+    client.ask("COMMAND LIST FILTERBY PATTERN GETR*", "*1\r\n$8\r\ngetrange\r\n").await;
+    client.ask("COMMAND LIST FILTERBY MODULE json", "*0\r\n").await;
+    client.ask("COMMAND LIST FILTERBY COLOUR red", "-ERR syntax error\r\n").await;
+    client.send(b"COMMAND LIST FILTERBY ACLCAT write\r\n").await;
+    client.expect("*").await;
+    let mut other = self::client();
+    other.ask("COMMAND GETKEYSANDFLAGS GET k", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RO\r\n+access\r\n").await;
+    other.ask("COMMAND GETKEYSANDFLAGS DEL k", "*1\r\n*2\r\n$1\r\nk\r\n*2\r\n+RM\r\n+delete\r\n").await;
+    other.ask("COMMAND GETKEYS", "-ERR wrong number of arguments for 'command|getkeys' command\r\n").await;
+}
+
+#[tokio::test]
 async fn commands_describe_themselves() {
-    let get = "*6\r\n$3\r\nget\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n";
+    let get = "*10 $3 get :2 *2 +readonly +fast :1 :1 :1 *2 +@read +@fast *0 *1 *6 $5 flags *2 +RO +access \
+         $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
+         $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0 "
+        .replace(' ', "\r\n");
     assert_eq!(transcript("COMMAND INFO get incr", 2).await, format!("*2\r\n{get}*-1\r\n"));
+    let sets = transcript("COMMAND INFO mset", 3).await;
+    let range = "%3 $7 lastkey :-1 $7 keystep :2 $5 limit :0 *0 ".replace(' ', "\r\n");
+    assert!(sets.contains("~2\r\n+@write\r\n+@slow\r\n") && sets.ends_with(&range), "{sets}");
     let documented = "%1\r\n$3\r\nttl\r\n%3\r\n$7\r\nsummary\r\n$44\r\nTells how long a key has to live, in seconds\r\n\
          $5\r\ngroup\r\n$7\r\ngeneric\r\n$9\r\narguments\r\n*1\r\n%2\r\n$4\r\nname\r\n$3\r\nkey\r\n$4\r\ntype\r\n$3\r\nkey\r\n";
     assert_eq!(transcript("COMMAND DOCS TTL", 3).await, documented);
     assert_eq!(transcript("COMMAND DOCS nobody incr", 3).await, "%0\r\n");
     assert_eq!(transcript("COMMAND GETKEYS MSET a 1 b 2", 2).await, "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
+    assert_eq!(transcript("COMMAND GETKEYS CL QUORUM GET a", 2).await, "*1\r\n$1\r\na\r\n");
+    assert_eq!(transcript("COMMAND GETKEYS CL QUORUM", 2).await, "-ERR The command has no key arguments\r\n");
     let count = transcript("COMMAND COUNT", 2).await;
     let all = transcript("COMMAND", 2).await;
-    assert!(all.starts_with(&count.replace(':', "*")) && all.contains(get));
+    assert!(all.starts_with(&count.replace(':', "*")) && all.contains(&get));
     assert!(transcript("COMMAND LIST", 2).await.contains("$4\r\nmget\r\n"));
 }
 
@@ -338,12 +514,13 @@ async fn a_client_may_send_all_its_commands_before_it_reads_any_answer() {
 async fn a_client_that_leaves_its_answers_unread_is_let_go() {
     let mut door = open_door(Arc::default());
     door.stall = Duration::from_millis(20);
-    let mut client = Client::connect(&Arc::new(door));
+    let door = Arc::new(door);
+    let mut client = Client::connect(&door);
     client.ask(&format!("SET k {}", "x".repeat(60_000)), "+OK\r\n").await;
     client.send(b"GET k\r\n").await;
     let Client { stream: _unread, server } = client;
-    let ended = within(server).await.unwrap();
-    assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    within(server).await.unwrap().unwrap();
+    assert_eq!(door.counters.connections.ended(Ending::SlowReader), 1);
 }
 
 #[tokio::test]
