@@ -83,7 +83,7 @@ pub(crate) fn live() -> Live {
     let nowhere = ([127, 0, 0, 1], 1).into();
     Live::new(&NodeConfig {
         cluster: "test".into(),
-        secrets: Secrets::new([""; 0]),
+        secrets: Secrets::default(),
         tls: None,
         node_id: node_id(0),
         seeds: Vec::new(),

@@ -42,6 +42,13 @@ pub(crate) struct Files {
     pub(crate) tls: Option<TlsFiles>,
 }
 
+/// What they hold.
+struct Contents {
+    secrets: Secrets,
+    credentials: Credentials,
+    tls: Option<Arc<Tls>>,
+}
+
 impl Files {
     fn of(settings: &Settings, complaints: &mut Vec<Complaint>) -> Self {
         Self {
@@ -98,19 +105,13 @@ impl Setup {
             .tls
             .as_ref()
             .and_then(|files| files.load().map_err(|complaint| complaints.push(complaint)).ok());
+        let contents = Contents { secrets: Secrets::new(secrets), credentials, tls };
         let advertise = advertise(&settings, &mut complaints);
         let node_id = node_id(&settings, &advertise, &mut complaints);
         match node_id {
-            Some(node_id) if complaints.is_empty() => Ok(Self::from_parts(
-                settings,
-                files,
-                Secrets::new(secrets),
-                credentials,
-                tls,
-                advertise,
-                node_id,
-                told(layers),
-            )),
+            Some(node_id) if complaints.is_empty() => {
+                Ok(Self::from_parts(settings, files, contents, advertise, node_id, told(layers)))
+            }
             _ => {
                 let faults = complaints.into_iter().map(|(name, why)| layers.fault(name, why));
                 Err(SettingsError::Invalid(faults.collect()))
@@ -133,9 +134,7 @@ impl Setup {
     fn from_parts(
         settings: Settings,
         files: Files,
-        secrets: Secrets,
-        credentials: Credentials,
-        tls: Option<Arc<Tls>>,
+        Contents { secrets, credentials, tls }: Contents,
         advertise: Addresses,
         node_id: NodeId,
         told: Vec<(&'static str, String)>,
