@@ -46,6 +46,9 @@ struct Options {
     /// How long a broken client waits between two attempts, in milliseconds
     #[arg(long, default_value_t = 100)]
     pause: u64,
+    /// Broken clients ask for 8 MiB each before they break off, too: about 1 GB/s of replies
+    #[arg(long)]
+    hungry: bool,
     /// What `cargo bench` adds
     #[arg(long, hide = true)]
     bench: bool,
@@ -76,7 +79,8 @@ async fn run(options: Options) -> io::Result<()> {
         tokio::spawn(slow(address, counts.clone()));
     }
     for number in 0..options.broken {
-        tokio::spawn(broken(address, number, Duration::from_millis(options.pause), counts.clone()));
+        let pause = Duration::from_millis(options.pause);
+        tokio::spawn(broken(address, number, options.hungry, pause, counts.clone()));
     }
     for _ in 0..options.idle {
         tokio::spawn(idle(address, connecting.clone(), counts.clone()));
@@ -147,15 +151,15 @@ async fn slow(address: SocketAddr, counts: Arc<Counts>) {
 }
 
 /// Does something wrong, and then something else.
-async fn broken(address: SocketAddr, number: usize, pause: Duration, counts: Arc<Counts>) {
+async fn broken(address: SocketAddr, number: usize, hungry: bool, pause: Duration, counts: Arc<Counts>) {
     for turn in number.. {
-        let _ = misbehave(address, turn).await;
+        let _ = misbehave(address, turn, hungry).await;
         counts.broken.fetch_add(1, Relaxed);
         tokio::time::sleep(pause).await;
     }
 }
 
-async fn misbehave(address: SocketAddr, turn: usize) -> io::Result<()> {
+async fn misbehave(address: SocketAddr, turn: usize, hungry: bool) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     let half = |value: usize| {
         let mut request = BytesMut::from(&b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n"[..]);
@@ -175,7 +179,11 @@ async fn misbehave(address: SocketAddr, turn: usize) -> io::Result<()> {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
-        6 => stream.write_all("GET crowd:0\r\n".repeat(8).as_bytes()).await?,
+        6 => {
+            stream
+                .write_all(format!("GET {}\r\n", if hungry { "crowd:0" } else { "k" }).repeat(8).as_bytes())
+                .await?
+        }
         // Connects, and that is all.
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! Settings that may change while the node runs. They begin as configured; `CONFIG SET` changes them, doors and the
 //! coordinator read them whenever they need them, and nothing is written back to where they came from.
 //!
-//! [`table`] knows their names and bounds, [`notation`] how they are written.
+//! `table` knows their names and bounds, `notation` how they are written.
 
 mod notation;
 mod table;
