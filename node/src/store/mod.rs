@@ -22,12 +22,14 @@ mod policy;
 mod record;
 mod scan;
 mod shard;
+mod stats;
 mod wheel;
 
 #[cfg(test)]
 mod tests;
 
 pub use policy::EvictionPolicy;
+pub use stats::{EvictedFor, Refused, StoreStats};
 
 use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX};
 use parking_lot::Mutex;
@@ -95,35 +97,6 @@ pub enum PutOutcome {
         /// The most that one entry may be charged.
         limit: u64,
     },
-}
-
-/// What a store holds and what it has done since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StoreStats {
-    /// Values held, expired ones included that nobody has noticed yet.
-    pub entries: u64,
-    /// Those of them that expire.
-    pub expiring: u64,
-    /// Tombstones and expired markers held.
-    pub markers: u64,
-    /// Bytes charged for values.
-    pub bytes: u64,
-    /// Bytes charged for markers.
-    pub marker_bytes: u64,
-    /// Bytes of everything else: begun pages, index, what is known of keys.
-    pub overhead_bytes: u64,
-    /// The limit of all these together.
-    pub max_bytes: u64,
-    /// Reads by users that found a live value.
-    pub hits: u64,
-    /// Reads by users that found none.
-    pub misses: u64,
-    /// Values given up for room.
-    pub evictions: u64,
-    /// Values that became expired markers.
-    pub expirations: u64,
-    /// Markers given up for room before their time.
-    pub markers_dropped: u64,
 }
 
 /// The map of one node, shared by all its tasks.
@@ -277,12 +250,11 @@ impl Store {
     /// The store's numbers, each shard's at its own moment.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let mut stats =
-            StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..StoreStats::default() };
+        let mut stats = StoreStats::default();
         for shard in &self.shards {
             shard.lock().add_to(&mut stats);
         }
-        stats
+        StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..stats }
     }
 
     /// Each shard's own numbers, in the order of the hashes.

@@ -1,5 +1,5 @@
 use super::{
-    EvictionPolicy, PutOutcome, StoreStats,
+    EvictionPolicy, PutOutcome,
     arena::Loc,
     class,
     entries::{Entries, New, Sum},
@@ -7,6 +7,7 @@ use super::{
     policy::{self, Policy, steering::Sample},
     record::{self, Fields},
     scan::Page,
+    stats::{Counters, Need, StoreStats},
     wheel::{self, Turn, Wheel},
 };
 use bytes::Bytes;
@@ -69,15 +70,6 @@ pub(super) struct Shard {
     counters: Counters,
     /// What must not be exceeded even for the sake of short steps.
     ceiling: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-    hits: u64,
-    misses: u64,
-    evictions: u64,
-    expirations: u64,
-    markers_dropped: u64,
 }
 
 impl Held {
@@ -167,7 +159,7 @@ impl Shard {
             }
             (None, None) => self.insert(&new, cause),
         }
-        self.shed(EVICTIONS);
+        self.shed(EVICTIONS, if new.fields.since.is_some() { Need::Marker } else { Need::Value });
         PutOutcome::Stored { was_live }
     }
 
@@ -262,11 +254,11 @@ impl Shard {
         stats.bytes += values.bytes;
         stats.marker_bytes += markers.bytes;
         stats.overhead_bytes += self.used() - values.bytes - markers.bytes;
-        stats.hits += self.counters.hits;
-        stats.misses += self.counters.misses;
-        stats.evictions += self.counters.evictions;
-        stats.expirations += self.counters.expirations;
-        stats.markers_dropped += self.counters.markers_dropped;
+        stats.index_bytes += self.entries.index_bytes();
+        stats.sketch_bytes += self.policy.bytes();
+        stats.slack_bytes += self.entries.bytes() - self.entries.index_bytes() - values.bytes - markers.bytes;
+        stats.max_bytes += self.limits.bytes;
+        self.counters.add_to(stats);
     }
 
     /// Bytes of everything.
@@ -322,6 +314,7 @@ impl Shard {
         let remains = FIXED + self.policy.bytes() + self.entries.index_bytes();
         let (bytes, limit) = (class::cost(len, |_| false), self.limits.bytes.saturating_sub(remains));
         if bytes > limit {
+            self.counters.refused.too_large += 1;
             return Some(PutOutcome::TooLarge { bytes, limit });
         }
         if self.policy.evicts() {
@@ -331,7 +324,11 @@ impl Shard {
         let for_markers = self.limits.marker_bytes.saturating_sub(self.entries.sum(MARKERS).bytes);
         let freed = found.map_or(0, |at| self.entries.weight(at));
         let wanted = self.values().bytes + self.entries.cost(len) + for_markers;
-        (wanted > self.capacity() + freed).then_some(PutOutcome::Full { bytes, limit: self.limits.bytes })
+        if wanted <= self.capacity() + freed {
+            return None;
+        }
+        self.counters.refused.full += 1;
+        Some(PutOutcome::Full { bytes, limit: self.limits.bytes })
     }
 
     fn insert(&mut self, new: &New<'_>, cause: Cause) {
@@ -366,7 +363,7 @@ impl Shard {
         self.remove(at);
         self.insert(&new, Cause::Repair);
         self.counters.expirations += 1;
-        self.shed(EVICTIONS);
+        self.shed(EVICTIONS, Need::Marker);
     }
 
     fn outlived_marker(&self, now: UnixMillis) -> Option<Loc> {
@@ -376,7 +373,7 @@ impl Shard {
     }
 
     /// Gives up values and markers until the limits hold: at most `budget` values, unless the ceiling is in danger.
-    fn shed(&mut self, budget: usize) {
+    fn shed(&mut self, budget: usize, need: Need) {
         self.shed_markers();
         let mut capacity = self.capacity();
         self.policy.settle(&mut self.entries, capacity);
@@ -387,8 +384,8 @@ impl Shard {
                 break;
             }
             let Some(at) = self.policy.victim(&mut self.entries, capacity, excess) else { break };
+            self.counters.evicted(self.entries.list(at), need);
             self.remove(at);
-            self.counters.evictions += 1;
             done += 1;
             capacity = self.capacity();
         }
@@ -406,12 +403,12 @@ impl Shard {
 
     /// Takes a step towards the limit, if it is exceeded: gives up a few values, then pages.
     fn catch_up(&mut self) -> bool {
-        let evictions = self.counters.evictions;
+        let evictions = self.counters.evictions();
         if self.values().bytes > self.capacity() {
-            self.shed(16);
+            self.shed(16, Need::Limit);
         }
         let taken = self.entries.taken() + self.policy.bytes() + FIXED;
-        evictions != self.counters.evictions
+        evictions != self.counters.evictions()
             || (taken > self.limits.bytes + self.limits.bytes / SPARE && self.entries.compact())
     }
 
