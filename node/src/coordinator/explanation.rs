@@ -158,6 +158,7 @@ mod tests {
             trust: Trust::Ready,
             version,
             value_bytes: u64::from(version.is_some()),
+            ghost: None,
             hinted: Vec::new(),
         })
     }

@@ -289,6 +289,7 @@ fn extended(entry: Stamped) -> Stamped {
     match (version.expires_at, entry.value()) {
         (Some(UnixMillis(at)), Some(value)) => {
             Stamped::live(version.tag, version.touch, Some(UnixMillis(at + 60_000)), value.clone())
+                .touched_at(version.touched_at)
         }
         _ => entry,
     }

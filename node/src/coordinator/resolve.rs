@@ -84,7 +84,10 @@ mod tests {
 
     fn answer(owner: u16, entry: Option<&Stamped>) -> (u16, ReadAnswer) {
         let version = entry.map(Stamped::version);
-        (owner, ReadAnswer { votes: true, version, value: entry.and_then(Stamped::value).cloned() })
+        (
+            owner,
+            ReadAnswer { votes: true, version, value: entry.and_then(Stamped::value).cloned(), ghost: None },
+        )
     }
 
     fn winner(entries: &[Option<Stamped>]) -> Option<Stamped> {
@@ -132,7 +135,7 @@ mod tests {
     fn an_owner_that_was_told_what_is_known_need_not_send_it() {
         let tag = Tag::from_ticks(5, WriterId::member(1).unwrap()).unwrap();
         let known = Stamped::live(tag, 0, None, Value::new("v").unwrap());
-        let agreeing = ReadAnswer { votes: true, version: Some(known.version()), value: None };
+        let agreeing = ReadAnswer { votes: true, version: Some(known.version()), value: None, ghost: None };
         let answers = [answer(0, Some(&known)), (1, agreeing.clone())];
         let resolution = resolve(&answers, Some(&known), UnixMillis(0)).unwrap();
         assert_eq!((resolution.winner, resolution.holders), (Some(known), vec![0, 1]));

@@ -36,7 +36,7 @@ impl LocalReplica {
         self.clock.observe(tag);
         let view = self.cluster.view();
         let Some(vnode) = view.vnode_of(key.as_bytes()).filter(|_| !self.is_gone(&view, tag)) else { return };
-        self.store.put(vnode, key, entry, Cause::Repair, self.now());
+        self.store.put(vnode, key, entry, Cause::Rebuild, self.now());
         self.reconsider(&view, vnode, key, tag);
     }
 

@@ -168,11 +168,11 @@ impl LocalReplica {
     fn read(&self, view: &ClusterView, vnode: Vnode, key: &Key, known: Option<Version>) -> ReadAnswer {
         let votes = self.vnodes.trust(vnode) == Trust::Ready || mutant::active("vote_when_empty");
         let Some(entry) = self.get(view, vnode, key, self.now()) else {
-            return ReadAnswer { votes, version: None, value: None };
+            return ReadAnswer { votes, version: None, value: None, ghost: None };
         };
         let version = entry.version();
         let value = if known.is_none_or(|known| version > known) { entry.into_value() } else { None };
-        ReadAnswer { votes, version: Some(version), value }
+        ReadAnswer { votes, version: Some(version), value, ghost: None }
     }
 
     fn admitted_write(
@@ -243,6 +243,7 @@ impl LocalReplica {
                 .as_ref()
                 .and_then(Stamped::value)
                 .map_or(0, |value| value.as_bytes().len() as u64),
+            ghost: None,
             hinted: self.hints.pending(key),
         })
     }
