@@ -213,6 +213,7 @@ impl LocalReplica {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
+            PutOutcome::Sealed { through } => return Err(Refusal::Sealed { through }),
             PutOutcome::Full { bytes, limit } => {
                 return Err(Refusal::Invalid(format!(
                     "memory is full and nothing is evicted: no room for {bytes} bytes in a shard of {limit}"

@@ -284,8 +284,9 @@ fn clearing_a_vnode_leaves_the_others() {
 #[test]
 fn entries_are_walked_in_the_order_of_whole_hashes() {
     let limits = Limits { bytes: AMPLE, marker_bytes: AMPLE, marker_life: LIFE };
-    let layout = Layout { vnodes: 1, seed: 7, shared_bits: 0, policy: EvictionPolicy::Lru };
-    let mut shard = Shard::new(limits, layout);
+    let policy = EvictionPolicy::Lru;
+    let layout = Layout { vnodes: 1, seed: 7, common_bytes: 0, shared_bits: 0, policy };
+    let mut shard = Shard::new(limits, layout, store(AMPLE, 0.1).agreement);
     let hash_of = |name: &str| xxh3_64_with_seed(name.as_bytes(), 7);
     let names: Vec<_> = (0..2_000).map(|n| n.to_string()).collect();
     for name in &names {
