@@ -123,7 +123,7 @@ impl Version {
     /// up to some time, it is this that counts, since a change of expiry keeps the tag of the value, however old.
     #[must_use]
     pub fn stamp(&self) -> Tag {
-        self.touched_at.unwrap_or(self.tag)
+        self.touched_at.map_or(self.tag, |at| at.max(self.tag))
     }
 
     /// Whether there is a value at `now`.
@@ -172,6 +172,8 @@ pub enum CopyState {
     Tombstone,
     /// The mark of a value that has expired.
     Expired,
+    /// The ghost of a value: it was evicted before all owners had confirmed it.
+    Evicted,
 }
 
 /// A version together with its value: what a replica stores under a key.
