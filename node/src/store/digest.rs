@@ -7,9 +7,9 @@
 //! Sums of neighbouring buckets can be added up, so that owners need not keep the same: each keeps the newest few and one
 //! of everything older.
 
-use super::record::{Fields, Kind};
+use super::record::Fields;
 use parking_lot::Mutex;
-use shoal_proto::types::{Tag, UnixMillis, Vnode, WriterId};
+use shoal_proto::types::{Tag, UnixMillis, Version, Vnode, WriterId};
 use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -34,8 +34,9 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(length: Duration) -> Self {
-        Self { millis: (length.as_millis() as u64).max(1) }
+    pub(super) const fn new(length: Duration) -> Self {
+        let millis = length.as_millis() as u64;
+        Self { millis: if millis == 0 { 1 } else { millis } }
     }
 
     pub(super) fn length(&self) -> Duration {
@@ -139,7 +140,7 @@ impl Digests {
     fn change(&self, hash: u64, held: &Fields, change: impl FnOnce(&mut Sum, u64)) {
         let Some(sums) = self.vnodes.get(usize::from(held.vnode.0)) else { return };
         let bucket = self.bucket.of(held.rank().stamp());
-        let digest = of_entry(hash, held);
+        let digest = of_version(hash, &held.rank());
         if let Some(sum) = sums.lock().sum(bucket) {
             change(sum, digest);
         }
@@ -189,11 +190,10 @@ impl Sum {
     }
 }
 
-/// What one entry adds to a sum.
-fn of_entry(hash: u64, held: &Fields) -> u64 {
-    let version = held.rank();
-    // An expired value's marker has its expiry, a tombstone has none: that tells it from a value.
-    let deleted = matches!(held.kind, Kind::Marker { .. }) && version.expires_at.is_none();
+/// What one version adds to a sum.
+pub(super) fn of_version(hash: u64, version: &Version) -> u64 {
+    // The marker of an expired value has its expiry, a tombstone has none: that tells it from a value.
+    let deleted = version.dead && version.expires_at.is_none();
     let mut bytes = [0; 35];
     let touched_at = version.touched_at.map_or(0, Tag::to_bits);
     let expires_at = version.expires_at.map_or(0, |at| at.0);
@@ -209,7 +209,7 @@ fn of_entry(hash: u64, held: &Fields) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::record::Kind, *};
     use proptest::prelude::*;
 
     const BUCKET: Bucket = Bucket { millis: 10 };
@@ -292,7 +292,7 @@ mod tests {
             let sum = |(millis, hash, touch, expires_at, touched_at): (u64, u64, u16, Option<u64>, Option<u64>), kind| {
                 let (hash, held) = at(millis, hash);
                 let (expires_at, touched_at) = (expires_at.map(UnixMillis), touched_at.and_then(Tag::from_bits));
-                of_entry(hash, &Fields { touch, expires_at, touched_at, kind, ..held })
+                of_version(hash, &Fields { touch, expires_at, touched_at, kind, ..held }.rank())
             };
             prop_assert_eq!(sum(a, Kind::Value) == sum(b, Kind::Value), a == b);
             prop_assert_eq!(sum(a, Kind::Value), sum(a, Kind::Ghost { hash: a.1 }));
