@@ -185,10 +185,10 @@ impl Entries {
         Some(at)
     }
 
-    /// Forgets the entry, which stands in a list but not in the wheel.
-    pub(super) fn remove(&mut self, at: Loc) {
+    /// Forgets the entry, whose key has this hash and which stands in a list but not in the wheel.
+    pub(super) fn remove(&mut self, at: Loc, hash: u64) {
         self.unlist(at);
-        self.index.remove(record::vnode(self.arena.at(at)), self.hash(at), at);
+        self.index.remove(record::vnode(self.arena.at(at)), hash, at);
         if !fault::active("leak_bytes") {
             self.free(at);
         }

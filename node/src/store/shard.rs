@@ -172,7 +172,7 @@ impl Shard {
                 Ordering::Greater => {}
             }
         }
-        let ghost = self.entries.find_ghost(place.vnode, place.hash).filter(|_| found.is_none());
+        let ghost = if found.is_none() { self.find_ghost(place.vnode, place.hash) } else { None };
         let barred = ghost.and_then(|at| self.haunted(at, entry));
         if let Some(outcome) = barred.or_else(|| self.closed(place.vnode, entry, cause, was_live)) {
             return outcome;
@@ -263,7 +263,7 @@ impl Shard {
     pub(super) fn forget(&mut self, place: Place<'_>, through: Tag) -> bool {
         let found = self.entries.find(place.vnode, place.hash, place.key);
         let found = found.filter(|at| self.entries.fields(*at).tag <= through);
-        let ghost = self.entries.find_ghost(place.vnode, place.hash);
+        let ghost = self.find_ghost(place.vnode, place.hash);
         if let Some(at) = found.or(ghost.filter(|at| self.entries.fields(*at).tag <= through)) {
             self.remove(at);
         }
@@ -444,7 +444,7 @@ impl Shard {
         let fields = Fields { kind: Kind::Marker { since: now }, value_len: 0, ..value };
         let key = self.entries.key(at);
         let new = New { hash: self.entries.hash(at), fields, key: &key, value: &[] };
-        self.unlink(at);
+        self.unlink(at, new.hash);
         if !self.insert(&new, Cause::Repair) {
             self.agreement.digests.remove(new.hash, &value);
         }
@@ -507,18 +507,19 @@ impl Shard {
 
     /// Forgets an entry without a trace.
     fn remove(&mut self, at: Loc) {
-        self.agreement.digests.remove(self.entries.hash(at), &self.entries.fields(at));
-        self.unlink(at);
+        let hash = self.entries.hash(at);
+        self.agreement.digests.remove(hash, &self.entries.fields(at));
+        self.unlink(at, hash);
     }
 
     /// Forgets an entry that goes on to count among what is held, since something takes its place.
-    fn unlink(&mut self, at: Loc) {
+    fn unlink(&mut self, at: Loc, hash: u64) {
         if record::is_ghost(self.entries.head(at)) {
             self.ghosts.count -= 1;
             self.ghosts.bytes -= self.entries.weight(at);
         }
         self.forget_due(at);
-        self.entries.remove(at);
+        self.entries.remove(at, hash);
     }
 
     fn forget_due(&mut self, at: Loc) {

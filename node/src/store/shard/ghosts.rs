@@ -19,8 +19,12 @@ pub(super) struct Pass {
 impl Shard {
     /// The version that was given up under a key that is not held.
     pub(in crate::store) fn ghost(&self, place: Place<'_>) -> Option<Version> {
-        let at = self.entries.find_ghost(place.vnode, place.hash)?;
+        let at = self.find_ghost(place.vnode, place.hash)?;
         Some(self.entries.fields(at).rank())
+    }
+
+    pub(super) fn find_ghost(&self, vnode: Vnode, hash: u64) -> Option<Loc> {
+        if self.ghosts.count == 0 { None } else { self.entries.find_ghost(vnode, hash) }
     }
 
     /// Takes over another owner's ghost: it removes what is older, and stands where nothing is held.
@@ -38,7 +42,7 @@ impl Shard {
             key_len: 0,
             value_len: 0,
         };
-        let here = self.entries.find_by_hash(vnode, hash).or_else(|| self.entries.find_ghost(vnode, hash));
+        let here = self.entries.find_by_hash(vnode, hash).or_else(|| self.find_ghost(vnode, hash));
         if let Some(at) = here {
             let held = self.entries.fields(at);
             if record::due(self.entries.head(at)).is_some_and(|due| due <= now) {
@@ -96,7 +100,7 @@ impl Shard {
         }
         let hash = self.entries.hash(at);
         let fields = Fields { kind: Kind::Ghost { hash }, key_len: 0, value_len: 0, ..value };
-        self.unlink(at);
+        self.unlink(at, hash);
         // It counts as held all the same.
         if !self.insert(&New { hash, fields, key: &[], value: &[] }, Cause::Repair) {
             self.agreement.digests.remove(hash, &fields);

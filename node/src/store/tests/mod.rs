@@ -1,5 +1,7 @@
+mod agreement;
 mod laws;
 mod model;
+mod stress;
 
 use super::*;
 use bytes::Bytes;

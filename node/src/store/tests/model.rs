@@ -273,7 +273,8 @@ impl Model {
                 (State::Value(_), Found::Nothing) => {
                     gone.values += 1;
                     gone.ghosts += u64::from(leaves_ghost);
-                    gone.ghosts_early += u64::from(leaves_ghost);
+                    let is_early = leaves_ghost && !is_over(state.rank().stamp().millis());
+                    gone.ghosts_early += u64::from(is_early);
                 }
                 (State::Marker(entry, since), Found::Nothing) => {
                     let expiry_seen = entry.version().expires_at <= marks.settled.map(Tag::millis);
