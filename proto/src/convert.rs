@@ -657,6 +657,7 @@ impl From<Inspection> for replica::Inspection {
             version: inspection.version.map(Into::into),
             value_bytes: inspection.value_bytes,
             hinted: inspection.hinted.iter().map(ToString::to_string).collect(),
+            uses: inspection.uses,
         }
     }
 }
@@ -678,6 +679,7 @@ impl TryFrom<replica::Inspection> for Inspection {
             version: i.version.map(TryInto::try_into).transpose()?,
             value_bytes: i.value_bytes,
             hinted: i.hinted.iter().map(|node| Ok(NodeId::new(node)?)).collect::<Result<_, DecodeError>>()?,
+            uses: i.uses,
         })
     }
 }
@@ -695,6 +697,7 @@ impl From<Refusal> for replica::Refusal {
             Refusal::Late => Reason::Late(replica::Late {}),
             Refusal::Overloaded => Reason::Overloaded(replica::Overloaded {}),
             Refusal::Starting => Reason::Starting(replica::Starting {}),
+            Refusal::Full => Reason::Full(replica::Full {}),
             Refusal::Invalid(why) => Reason::Invalid(why),
         };
         Self { reason: Some(reason) }
@@ -716,6 +719,7 @@ impl TryFrom<replica::Refusal> for Refusal {
             Reason::Late(replica::Late {}) => Self::Late,
             Reason::Overloaded(replica::Overloaded {}) => Self::Overloaded,
             Reason::Starting(replica::Starting {}) => Self::Starting,
+            Reason::Full(replica::Full {}) => Self::Full,
             Reason::Invalid(why) => Self::Invalid(why),
         })
     }

@@ -213,11 +213,7 @@ impl LocalReplica {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
-            PutOutcome::Full { bytes, limit } => {
-                return Err(Refusal::Invalid(format!(
-                    "memory is full and nothing is evicted: no room for {bytes} bytes in a shard of {limit}"
-                )));
-            }
+            PutOutcome::Full { .. } => return Err(Refusal::Full),
             PutOutcome::TooLarge { bytes, limit } => {
                 return Err(Refusal::Invalid(format!(
                     "entry of {bytes} bytes does not fit this node's shards of {limit} bytes"
@@ -244,6 +240,7 @@ impl LocalReplica {
                 .and_then(Stamped::value)
                 .map_or(0, |value| value.as_bytes().len() as u64),
             hinted: self.hints.pending(key),
+            uses: self.store.uses(key),
         })
     }
 

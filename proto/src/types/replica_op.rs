@@ -234,6 +234,8 @@ pub struct Inspection {
     pub value_bytes: u64,
     /// Nodes it keeps a hint of the key for.
     pub hinted: Vec<NodeId>,
+    /// How often the key was used lately, up to a small number; `None` where that is not counted.
+    pub uses: Option<u32>,
 }
 
 /// Why a replica did not do what it was asked.
@@ -261,6 +263,8 @@ pub enum Refusal {
     Overloaded,
     /// It has just restarted and not yet heard from enough co-owners: nothing it does counts.
     Starting,
+    /// Its memory is full and it gives nothing up: nothing was stored.
+    Full,
     /// The request can never succeed as it is.
     Invalid(String),
 }

@@ -261,14 +261,15 @@ fn ring_vote() -> impl Strategy<Value = RingVote> {
 fn inspection() -> impl Strategy<Value = Inspection> {
     let trust = select(vec![Trust::Starting, Trust::Rebuilding, Trust::Ready]);
     let held = (of(version()), any::<u64>());
-    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4)).prop_map(
-        |(generation, owner, trust, (version, value_bytes), hinted)| Inspection {
+    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4), of(any::<u32>())).prop_map(
+        |(generation, owner, trust, (version, value_bytes), hinted, uses)| Inspection {
             generation,
             owner,
             trust,
             version,
             value_bytes,
             hinted,
+            uses,
         },
     )
 }
@@ -281,6 +282,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::NotOwner),
         Just(Refusal::Late),
         Just(Refusal::Overloaded),
+        Just(Refusal::Full),
         ".{0,40}".prop_map(Refusal::Invalid),
     ]
 }
