@@ -19,6 +19,8 @@ use std::{f64::consts::TAU, path::PathBuf, process::ExitCode, time::Duration};
 const LIMIT: u64 = 256 << 20;
 /// How much of resident memory there may be, as a multiple of the limit.
 const MOST: f64 = 1.05;
+/// How much may be charged, where many small values make room for large ones step by step.
+const MOST_CHARGED: f64 = 1.035;
 /// What all writes are spread over.
 const KEYS: u64 = 20_000_000;
 const HOUR: Duration = Duration::from_secs(3600);
@@ -133,21 +135,27 @@ fn main() -> anyhow::Result<ExitCode> {
     let changing = second_act(&mut churn)?;
     table(&steady, &changing);
     println!();
-    let peak = |samples: &[Sample]| {
+    let most = |samples: &[Sample], bytes: fn(&Sample) -> u64| {
         let settled = samples.iter().filter(|sample| sample.settled);
-        settled.map(|sample| sample.resident as f64 / sample.limit as f64).fold(0.0, f64::max)
+        settled.map(|sample| bytes(sample) as f64 / sample.limit as f64).fold(0.0, f64::max)
     };
-    let (steady_peak, changing_peak) = (peak(&steady), peak(&changing));
+    let resident = most(&steady, |sample| sample.resident);
+    let charged = most(&changing, |sample| sample.charged);
     let goals = [
+        goal(resident <= MOST, &format!("at most {resident:.3} times the limit was resident, {MOST} may be")),
         goal(
-            steady_peak <= MOST,
-            &format!("at most {steady_peak:.3} times the limit was resident, {MOST} may be"),
-        ),
-        goal(
-            changing_peak <= MOST,
-            &format!("at most {changing_peak:.3} times the limit after each change of it, {MOST} may be"),
+            charged <= MOST_CHARGED,
+            &format!(
+                "at most {charged:.3} times the limit was charged after a change of it, {MOST_CHARGED} may be"
+            ),
         ),
     ];
+    let above =
+        changing.iter().filter(|sample| sample.settled).map(|s| s.resident.saturating_sub(s.limit)).max();
+    println!(
+        "     resident memory was at most {} MiB above a limit that had been changed",
+        above.unwrap_or(0) >> 20
+    );
     if let Some(path) = options.plot {
         std::fs::write(&path, plot::draw(&steady, &changing)?)?;
         println!("drawn to {}", path.display());
