@@ -234,7 +234,8 @@ impl<'a> Course<'a> {
                 ClientError::Invalid(_)
                 | ClientError::TagAhead(_)
                 | ClientError::TagFlushed(_)
-                | ClientError::PermissionDenied(_),
+                | ClientError::PermissionDenied(_)
+                | ClientError::OutOfMemory { .. },
             ) => attempt.node.on_success(),
             // A node that reaches no other is as good as gone to those who need several.
             Err(_) => attempt.node.on_failure(),

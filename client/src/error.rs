@@ -84,6 +84,14 @@ pub enum ClientError {
     /// The cluster was flushed past the write's tag; nothing was done.
     #[error("{0}")]
     TagFlushed(String),
+    /// The memory of the key's owners is full and they evict nothing.
+    #[error("{message}")]
+    OutOfMemory {
+        /// What the node said.
+        message: String,
+        /// Some owners have taken the write.
+        maybe: bool,
+    },
     /// The call can never succeed as it is; nothing was done.
     #[error("{0}")]
     Invalid(String),
@@ -103,9 +111,10 @@ impl ClientError {
     #[must_use]
     pub fn maybe(&self) -> bool {
         match self {
-            Self::Unavailable { maybe, .. } | Self::Timeout { maybe, .. } | Self::Disconnected { maybe } => {
-                *maybe
-            }
+            Self::Unavailable { maybe, .. }
+            | Self::Timeout { maybe, .. }
+            | Self::OutOfMemory { maybe, .. }
+            | Self::Disconnected { maybe } => *maybe,
             Self::Protocol(_) => true,
             Self::Connect { .. }
             | Self::Unauthenticated(_)
@@ -161,6 +170,7 @@ impl From<Failure> for ClientError {
             Ok(Kind::TagAhead) => Self::TagAhead(message),
             Ok(Kind::Unauthenticated) => Self::Unauthenticated(message),
             Ok(Kind::PermissionDenied) => Self::PermissionDenied(message),
+            Ok(Kind::OutOfMemory) => Self::OutOfMemory { message, maybe },
             Ok(Kind::TagFlushed) => Self::TagFlushed(message),
             Ok(Kind::Unspecified) | Err(_) => {
                 Self::Protocol(format!("failure of kind {}: {message}", failure.kind))
@@ -188,6 +198,7 @@ mod tests {
         assert!(!failure(Kind::Unavailable.into(), false).maybe());
         assert!(!failure(Kind::Overloaded.into(), false).maybe());
         assert_eq!(failure(Kind::NotReady.into(), false).to_string(), "why");
+        assert!(failure(Kind::OutOfMemory.into(), true).maybe());
         let denied = ClientError::PermissionDenied("why".into());
         assert_eq!(failure(Kind::PermissionDenied.into(), false), denied);
         assert_eq!(failure(99, false), ClientError::Protocol("failure of kind 99: why".into()));

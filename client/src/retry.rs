@@ -43,7 +43,9 @@ pub(crate) fn decide(kind: Kind, error: &ClientError, maybe: bool) -> Verdict {
     let is_safe = !error.maybe() || matches!(kind, Kind::Read | Kind::Tagged(_));
     match (error, kind) {
         // No node would do it.
-        (ClientError::Invalid(_) | ClientError::PermissionDenied(_), _) => Verdict::Fail,
+        (ClientError::Invalid(_) | ClientError::PermissionDenied(_) | ClientError::OutOfMemory { .. }, _) => {
+            Verdict::Fail
+        }
         (ClientError::TagAhead(_) | ClientError::TagFlushed(_), Kind::Tagged(TagOrigin::Client))
             if !maybe =>
         {
@@ -66,6 +68,7 @@ pub(crate) fn last(error: ClientError, maybe: bool) -> ClientError {
     match error {
         ClientError::Unavailable { message, .. } => ClientError::Unavailable { message, maybe },
         ClientError::Timeout { message, .. } => ClientError::Timeout { message, maybe },
+        ClientError::OutOfMemory { message, .. } => ClientError::OutOfMemory { message, maybe },
         ClientError::Disconnected { .. } => ClientError::Disconnected { maybe },
         other => {
             let message = format!("an earlier attempt may have succeeded; the last one failed: {other}");

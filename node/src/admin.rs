@@ -126,6 +126,8 @@ pub trait ClusterInfo: Send + Sync + 'static {
     fn topologies(&self) -> BoxStream<'static, Topology>;
     /// The node has its record and every vnode it owns is rebuilt.
     fn is_ready(&self) -> bool;
+    /// Resident memory of the process in bytes, where the operating system tells.
+    fn resident_bytes(&self) -> Option<u64>;
     /// All counters in Prometheus text.
     fn metrics_text(&self) -> String;
 }

@@ -21,7 +21,7 @@ use crate::{
         handshake::Identity,
     },
     ring::{LearnError, RingAgent, RingEditor, RingLedger, RingSettings},
-    store::{EvictionPolicy, Store, StoreConfig},
+    store::{Store, StoreConfig},
 };
 use futures::future::join_all;
 use rand::Rng as _;
@@ -44,9 +44,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 const STOP: Duration = Duration::from_secs(2);
 /// Low bits of a generation, drawn once for the life of a state file; the bits above count the starts.
 const GENERATION_SALT_BITS: u32 = 20;
-/// How often expired entries are reclaimed, and how many at most.
+/// How often expired entries are reclaimed, and after how many of them whoever else waits for the thread has its turn.
 const EXPIRE_EVERY: Duration = Duration::from_millis(100);
-const EXPIRE_BUDGET: usize = 20_000;
+const EXPIRE_STEPS: usize = 128;
 
 /// A node cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +143,7 @@ impl Node {
         )?);
         let store = Arc::new(Store::new(StoreConfig {
             max_bytes: config.max_memory,
-            policy: EvictionPolicy::default(),
+            policy: config.eviction_policy,
             vnodes: config.vnodes,
             seed: env.seed.derive("store index").0,
             marker_life: limits::MARKER_LIFE,
@@ -397,7 +397,10 @@ async fn expire(local: Arc<LocalReplica>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(EXPIRE_EVERY) => {}
         }
-        local.store.expire(local.now(), EXPIRE_BUDGET);
+        // However many expire at once, all are reclaimed now, and nobody waits for more than a few of them.
+        while local.store.expire(local.now(), EXPIRE_STEPS) == EXPIRE_STEPS && !shutdown.is_cancelled() {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a node can be told. [`NodeConfig`] is valid by the time a node sees it: files, environment and flags are read
 //! and checked elsewhere.
 
-use crate::{auth::Credentials, limits, tls::Tls};
+use crate::{auth::Credentials, limits, store::EvictionPolicy, tls::Tls};
 use shoal_membership::{Addresses, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -96,6 +96,8 @@ pub struct NodeConfig {
     pub read_patience: Duration,
     /// Bytes of entries, index and markers.
     pub max_memory: u64,
+    /// What is given up when they are full.
+    pub eviction_policy: EvictionPolicy,
     /// How long a rebuild waits for enough owners that hold memory.
     pub rebuild_patience: Duration,
     /// What happens then.

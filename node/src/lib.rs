@@ -40,6 +40,7 @@
 //!     request_timeout: Duration::from_secs(1),
 //!     read_patience: Duration::from_millis(50),
 //!     max_memory: 64 << 20,
+//!     eviction_policy: Default::default(),
 //!     rebuild_patience: Duration::from_secs(60),
 //!     on_loss: OnLoss::Reset,
 //!     clients: ClientGrants::default(),

@@ -5,6 +5,7 @@ use crate::{
     config::{ClientGrants, ListenAddresses, NodeConfig, OnLoss},
     coordinator::Outcome,
     live::Live,
+    store::EvictionPolicy,
 };
 use shoal_membership::{Addresses, Cluster, ClusterView, NodeInfo, Secrets, config::GossipConfig};
 use shoal_proto::types::{Consistency, Member, NodeId, OwnerTable, Phase, RingRecord, Settings, WriterId};
@@ -99,6 +100,7 @@ pub(crate) fn live() -> Live {
         request_timeout: Duration::from_secs(1),
         read_patience: Duration::from_millis(50),
         max_memory: 64 << 20,
+        eviction_policy: EvictionPolicy::default(),
         rebuild_patience: Duration::from_secs(60),
         on_loss: OnLoss::Reset,
         credentials: Credentials::default(),

@@ -676,6 +676,7 @@ impl From<Inspection> for replica::Inspection {
             value_bytes: inspection.value_bytes,
             hinted: inspection.hinted.iter().map(ToString::to_string).collect(),
             ghost: tag_to_wire(inspection.ghost),
+            uses: inspection.uses,
         }
     }
 }
@@ -698,6 +699,7 @@ impl TryFrom<replica::Inspection> for Inspection {
             value_bytes: i.value_bytes,
             ghost: Tag::from_bits(i.ghost),
             hinted: i.hinted.iter().map(|node| Ok(NodeId::new(node)?)).collect::<Result<_, DecodeError>>()?,
+            uses: i.uses,
         })
     }
 }
@@ -716,6 +718,7 @@ impl From<Refusal> for replica::Refusal {
             Refusal::Overloaded => Reason::Overloaded(replica::Overloaded {}),
             Refusal::Starting => Reason::Starting(replica::Starting {}),
             Refusal::Sealed { through } => Reason::Sealed(replica::Sealed { through: through.to_bits() }),
+            Refusal::Full => Reason::Full(replica::Full {}),
             Refusal::Invalid(why) => Reason::Invalid(why),
         };
         Self { reason: Some(reason) }
@@ -740,6 +743,7 @@ impl TryFrom<replica::Refusal> for Refusal {
             Reason::Sealed(replica::Sealed { through }) => {
                 Self::Sealed { through: Tag::from_bits(through).ok_or(DecodeError::Missing("tag"))? }
             }
+            Reason::Full(replica::Full {}) => Self::Full,
             Reason::Invalid(why) => Self::Invalid(why),
         })
     }

@@ -266,6 +266,7 @@ fn node_config(node: usize, options: &Options) -> NodeConfig {
         request_timeout: options.request_timeout,
         read_patience: options.read_patience,
         max_memory: MEMORY_BYTES,
+        eviction_policy: Default::default(),
         rebuild_patience: options.rebuild_patience,
         on_loss: OnLoss::Reset,
         clients: ClientGrants::default(),

@@ -1,6 +1,7 @@
 //! The store under each of its policies, and libraries beside it.
 
 use bytes::Bytes;
+use foyer_memory::{CacheBuilder, LfuConfig};
 use quick_cache::Weighter;
 use shoal_node::store::{EvictionPolicy, Store, StoreConfig};
 use shoal_proto::types::{Cause, Key, MAX_VALUE_BYTES, Stamped, Tag, UnixMillis, Value, Vnode};
@@ -124,5 +125,26 @@ impl Cache for Moka {
         self.0.insert(key, bytes);
         // Otherwise it is done by and by, and the limit is exceeded meanwhile.
         self.0.run_pending_tasks();
+    }
+}
+
+/// The library foyer-memory, with its own W-TinyLFU.
+pub(crate) struct Foyer(foyer_memory::Cache<u32, u64>);
+
+impl Foyer {
+    pub(crate) fn new(bytes: u64) -> Self {
+        let builder = CacheBuilder::new(bytes as usize).with_shards(1);
+        let weighed = builder.with_weighter(|_: &u32, bytes: &u64| *bytes as usize);
+        Self(weighed.with_eviction_config(LfuConfig::default()).build())
+    }
+}
+
+impl Cache for Foyer {
+    fn get(&mut self, key: u32) -> bool {
+        self.0.get(&key).is_some()
+    }
+
+    fn put(&mut self, key: u32, bytes: u64) {
+        self.0.insert(key, bytes);
     }
 }

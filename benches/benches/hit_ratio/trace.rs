@@ -4,21 +4,46 @@ use flate2::read::GzDecoder;
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Traces, and the sizes of a cache at which each is run: in percent of its keys.
-pub(crate) const TRACES: [(&str, &[f64]); 8] = [
-    ("cache2k_web07.u32", &[1.0, 5.0, 10.0]),
-    ("cache2k_web12.u32", &[1.0, 5.0, 10.0]),
-    ("scarab_recs.u32", &[0.1, 1.0, 5.0, 10.0]),
-    ("cache2k_orm_busy.u32", &[0.1, 1.0, 5.0, 10.0]),
-    ("arc_oltp.u32", &[0.1, 1.0, 5.0, 10.0]),
-    ("cphy_w92_io.u32x2", &[1.0, 5.0, 10.0]),
-    ("lirs_loop.u32", &[10.0]),
-    ("adaptsize_req.u32x2", &[1.0, 5.0, 10.0]),
+/// A trace, and the sizes of a cache at which it is run: in percent of its keys.
+pub(crate) struct Recorded {
+    pub(crate) name: &'static str,
+    pub(crate) cells: &'static [Cell],
+    /// Whether its keys matter, or its sizes alone.
+    pub(crate) by_objects: bool,
+}
+
+pub(crate) struct Cell {
+    pub(crate) percent: f64,
+    /// Percent of hits of a model of W-TinyLFU whose window keeps 20 % of the objects.
+    pub(crate) fixed_window: f64,
+}
+
+pub(crate) const TRACES: [Recorded; 8] = [
+    by_objects("cache2k_web07.u32", &[cell(1.0, 44.02), cell(5.0, 53.67), cell(10.0, 57.96)]),
+    by_objects("cache2k_web12.u32", &[cell(1.0, 41.93), cell(5.0, 65.01), cell(10.0, 72.24)]),
+    by_objects("scarab_recs.u32", &[cell(0.1, 23.43), cell(1.0, 42.91), cell(5.0, 54.85), cell(10.0, 61.24)]),
+    by_objects(
+        "cache2k_orm_busy.u32",
+        &[cell(0.1, 36.70), cell(1.0, 71.97), cell(5.0, 85.19), cell(10.0, 88.73)],
+    ),
+    by_objects("arc_oltp.u32", &[cell(0.1, 21.02), cell(1.0, 46.41), cell(5.0, 61.67), cell(10.0, 67.11)]),
+    by_objects("cphy_w92_io.u32x2", &[cell(1.0, 17.25), cell(5.0, 18.07), cell(10.0, 19.88)]),
+    by_objects("lirs_loop.u32", &[cell(10.0, 6.33)]),
+    Recorded {
+        name: "adaptsize_req.u32x2",
+        cells: &[cell(1.0, 0.0), cell(5.0, 0.0), cell(10.0, 0.0)],
+        by_objects: false,
+    },
 ];
-/// The trace whose sizes matter and whose keys do not: it is run by bytes alone.
-pub(crate) const BYTES_ALONE: &str = "adaptsize_req.u32x2";
-/// Traces that are run by objects alone: a loop, and one too long to be run twice.
-pub(crate) const OBJECTS_ALONE: [&str; 2] = ["lirs_loop.u32", "cache2k_orm_busy.u32"];
+
+const fn by_objects(name: &'static str, cells: &'static [Cell]) -> Recorded {
+    Recorded { name, cells, by_objects: true }
+}
+
+const fn cell(percent: f64, fixed_window: f64) -> Cell {
+    Cell { percent, fixed_window }
+}
+
 /// From which the sizes are drawn of the traces that have none.
 const SIZES: &str = "meta_kvcache_reg_value_size_cdf.txt";
 

@@ -173,6 +173,12 @@ pub enum CoordinatorError {
         /// It may still take effect.
         maybe: bool,
     },
+    /// Owners have no room for the write and evict nothing.
+    #[error("memory is full and nothing is evicted")]
+    Full {
+        /// Some owners have taken the write, too few for its level.
+        maybe: bool,
+    },
     /// The request can never succeed as it is.
     #[error("{0}")]
     Invalid(String),

@@ -53,6 +53,8 @@ pub struct Held {
     pub ghost: Option<Tag>,
     /// The value's length, 0 without one.
     pub value_bytes: u64,
+    /// How often the key was used lately, up to a small number; `None` where that is not counted.
+    pub uses: Option<u32>,
     /// No owner told of a newer version: it holds the newest, or nothing where nobody holds anything.
     pub newest: bool,
 }
@@ -130,6 +132,7 @@ fn held(told: Option<&Told>, now: UnixMillis) -> Result<Held, String> {
             } else {
                 0
             },
+            uses: inspection.uses,
             newest: false,
         }),
         Some(Ok(_)) => Err("its own ring record names other owners".into()),
@@ -177,6 +180,7 @@ mod tests {
             value_bytes: u64::from(version.is_some()),
             ghost: None,
             hinted: Vec::new(),
+            uses: None,
         })
     }
 

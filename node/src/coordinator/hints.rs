@@ -207,6 +207,8 @@ impl Hints {
                 Ok(ReplicaAnswer::Refused(Refusal::Invalid(why))) => {
                     tracing::warn!(target = %node, %why, "hint can never be replayed");
                 }
+                // Read repair brings the target up once it has room.
+                Ok(ReplicaAnswer::Refused(Refusal::Full)) => {}
                 Ok(ReplicaAnswer::Refused(refusal)) => return local.learn(&view, vnode, refusal),
                 _ => return,
             }

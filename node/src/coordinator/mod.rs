@@ -275,6 +275,7 @@ impl Coordinator {
         match self.replicas.local.handle(Some(&plan.stamp), op) {
             ReplicaAnswer::Write(answer) => outcome.count(answer),
             ReplicaAnswer::Refused(Refusal::Invalid(why)) => return Err(CoordinatorError::Invalid(why)),
+            ReplicaAnswer::Refused(Refusal::Full) => return Err(CoordinatorError::Full { maybe: false }),
             _ => return Ok(None),
         }
         for owner in plan.owners.iter().copied().filter(|owner| Some(*owner) != view.my_index()) {

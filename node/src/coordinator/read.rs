@@ -261,6 +261,9 @@ impl<'a> ReadAttempt<'a> {
             Attempt::Settled(Err(CoordinatorError::Unavailable { available, .. })) => {
                 Attempt::Settled(Err(self.plan.unavailable(available, false)))
             }
+            Attempt::Settled(Err(CoordinatorError::Full { .. })) => {
+                Attempt::Settled(Err(self.plan.unavailable(resolution.holders.len(), false)))
+            }
             Attempt::Settled(Err(_)) => Attempt::Settled(Err(self.timed_out())),
         }
     }

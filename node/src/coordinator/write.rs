@@ -108,11 +108,11 @@ impl Coordinator {
             match tracker.verdict() {
                 Verdict::Reached => return Attempt::Settled(Ok(outcome)),
                 Verdict::Unreachable => {
+                    // Nobody took it, and nobody would.
+                    let taken = tracker.answered() > 0 || outcome.hinted;
                     let error = match refused {
-                        // Nobody took it, and nobody would.
-                        Some(why) if tracker.answered() == 0 && !outcome.hinted => {
-                            CoordinatorError::Invalid(why)
-                        }
+                        Some(Refusal::Invalid(why)) if !taken => CoordinatorError::Invalid(why),
+                        Some(Refusal::Full) => CoordinatorError::Full { maybe: taken },
                         _ => plan.unavailable(tracker.answered(), true),
                     };
                     return Attempt::Settled(Err(error));
@@ -138,8 +138,8 @@ impl Coordinator {
                 Ok(ReplicaAnswer::Refused(Refusal::StaleStamp { .. })) if self.has_moved_on(view) => {
                     return Attempt::Stale;
                 }
-                Ok(ReplicaAnswer::Refused(Refusal::Invalid(why))) => {
-                    refused = Some(why);
+                Ok(ReplicaAnswer::Refused(refusal @ (Refusal::Invalid(_) | Refusal::Full))) => {
+                    refused = Some(refusal);
                     tracker.fail();
                 }
                 late if too_late(&late) => outcome.hinted = true,
@@ -177,7 +177,8 @@ impl Coordinator {
                         local.clock.observe(version.stamp());
                     }
                 }
-                Ok(ReplicaAnswer::Refused(Refusal::Invalid(_))) => {}
+                // A hint for an owner that is full would only take memory elsewhere.
+                Ok(ReplicaAnswer::Refused(Refusal::Invalid(_) | Refusal::Full)) => {}
                 _ => {
                     if let Ok(ReplicaAnswer::Refused(refusal)) = &outcome {
                         local.learn(&their_view, vnode, refusal.clone());

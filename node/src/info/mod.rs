@@ -12,7 +12,7 @@ use crate::{
     coordinator::Hints,
     frontend::resp::RespCounters,
     limits,
-    metrics::{Connections, Metrics},
+    metrics::{self, Connections, Metrics},
     replica::{InboundLinks, LocalReplica, Peers, Reporter},
     tls::Tls,
 };
@@ -151,7 +151,7 @@ impl ClusterInfo for NodeFacts {
             entries: store.entries,
             expiring: store.expiring,
             markers: store.markers,
-            bytes: store.bytes + store.marker_bytes,
+            bytes: store.charged_bytes(),
             max_bytes: store.max_bytes,
             hits: store.hits,
             misses: store.misses,
@@ -227,6 +227,10 @@ impl ClusterInfo for NodeFacts {
 
     fn is_ready(&self) -> bool {
         self.parts.cluster.me().ready
+    }
+
+    fn resident_bytes(&self) -> Option<u64> {
+        metrics::resident_bytes()
     }
 
     fn metrics_text(&self) -> String {

@@ -4,7 +4,7 @@ use super::Parts;
 use crate::{
     admin::NodeStats,
     metrics::{Connections, Ending, Family, Value},
-    store::StoreStats,
+    store::{EvictionPolicy, Store, StoreStats},
 };
 use shoal_membership::ring;
 use std::sync::Arc;
@@ -14,7 +14,8 @@ pub(super) fn families(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
     [
         node(parts, stats),
         connections(parts, stats),
-        store(parts, stats),
+        store(parts),
+        evictions(&parts.local.store),
         shards(&parts.local.store.shard_stats()),
         hints(stats),
         membership(parts),
@@ -73,20 +74,88 @@ fn connections(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
     ]
 }
 
-fn store(parts: &Parts, stats: &NodeStats) -> Vec<Family> {
-    let dropped = parts.local.store.stats().markers_dropped;
+fn store(parts: &Parts) -> Vec<Family> {
+    let stats = parts.local.store.stats();
+    let policy = vec![("policy", parts.local.store.policy().name().to_owned())];
+    let kinds = [
+        ("values", stats.bytes),
+        ("markers", stats.marker_bytes),
+        ("ghosts", stats.ghost_bytes),
+        ("index", stats.index_bytes),
+        ("sketch", stats.sketch_bytes),
+        ("slack", stats.slack_bytes),
+        (
+            "other",
+            stats.overhead_bytes.saturating_sub(stats.index_bytes + stats.sketch_bytes + stats.slack_bytes),
+        ),
+    ];
+    let refused = [
+        ("full", stats.refused.full),
+        ("too_large", stats.refused.too_large),
+        ("sealed", stats.refused.sealed),
+    ];
     vec![
+        Family::gauge("store_policy_info", "What is given up when memory is full").labelled(policy, 1_u64),
         Family::gauge("store_entries", "Values held").value(stats.entries),
+        Family::gauge("store_expiring_entries", "Values held that expire").value(stats.expiring),
         Family::gauge("store_markers", "Tombstones and expired markers held").value(stats.markers),
-        Family::gauge("store_bytes", "Bytes held").value(stats.bytes),
-        Family::gauge("store_max_bytes", "The limit on the bytes held").value(stats.max_bytes),
+        Family::gauge("store_ghosts", "Traces held of what was evicted before it was settled")
+            .value(stats.ghosts),
+        Family::gauge("store_bytes", "Bytes charged against the limit").value(stats.charged_bytes()),
+        by("kind", Family::gauge("store_kind_bytes", "The same bytes, by what they are for"), &kinds),
+        Family::gauge("store_max_bytes", "The limit on the bytes charged").value(stats.max_bytes),
         Family::counter("store_hits", "Reads of the own copy that found a value").value(stats.hits),
         Family::counter("store_misses", "Reads of the own copy that found none").value(stats.misses),
         Family::counter("store_evictions", "Values evicted").value(stats.evictions),
         Family::counter("store_expirations", "Values expired").value(stats.expirations),
+        by("reason", Family::counter("store_refused", "Writes that were not taken, by reason"), &refused),
         Family::counter("store_markers_dropped", "Markers given up for room before their time")
-            .value(dropped),
+            .value(stats.markers_dropped),
+        Family::counter("store_ghosts_dropped", "Ghosts given up for room before they were settled")
+            .value(stats.ghosts_dropped),
+        Family::counter("store_settled", "Markers and ghosts dropped because all owners agree")
+            .value(stats.settled),
     ]
+}
+
+/// How the store chose what to give up.
+fn evictions(store: &Store) -> Vec<Family> {
+    let stats = store.stats();
+    let (share, density) = store.window();
+    let lists: Vec<_> = store.policy().lists().iter().copied().zip(stats.evictions_by_list).collect();
+    let needs = [
+        ("values", stats.evictions_for.values),
+        ("markers", stats.evictions_for.markers),
+        ("limit", stats.evictions_for.limit),
+    ];
+    let mut families = vec![
+        by(
+            "list",
+            Family::counter("store_evicted_from", "Values evicted, by the list in which they stood"),
+            &lists,
+        ),
+        by("need", Family::counter("store_evicted_for", "Values evicted, by what needed the room"), &needs),
+    ];
+    if store.policy() == EvictionPolicy::WTinyLfu {
+        families.extend([
+            Family::gauge("store_window_share", "The part of the memory for values that new ones have")
+                .value(Value::Real(share)),
+            Family::gauge(
+                "store_window_density",
+                "What a byte of the window is worth in hits, as a multiple of one outside",
+            )
+            .value(Value::Real(density)),
+        ]);
+    }
+    families
+}
+
+/// A number for each value of a label.
+fn by(label: &'static str, family: Family, numbers: &[(&str, u64)]) -> Family {
+    let labelled = |family: Family, (value, number): &(&str, u64)| {
+        family.labelled(vec![(label, (*value).to_owned())], *number)
+    };
+    numbers.iter().fold(family, labelled)
 }
 
 fn shards(shards: &[StoreStats]) -> Vec<Family> {
@@ -98,7 +167,7 @@ fn shards(shards: &[StoreStats]) -> Vec<Family> {
     };
     vec![
         each(Family::gauge("store_shard_entries", "Values held, by shard"), |s| s.entries),
-        each(Family::gauge("store_shard_bytes", "Bytes held, by shard"), |s| s.bytes + s.marker_bytes),
+        each(Family::gauge("store_shard_bytes", "Bytes charged, by shard"), StoreStats::charged_bytes),
     ]
 }
 
@@ -149,12 +218,6 @@ fn peers(parts: &Parts) -> Vec<Family> {
 
 fn gossip(parts: &Parts) -> Vec<Family> {
     let counts = parts.gossip.snapshot();
-    let by = |family: Family, name: &'static str, counts: &[(&str, u64)]| {
-        let labelled = |family: Family, (value, count): &(&str, u64)| {
-            family.labelled(vec![(name, (*value).to_owned())], *count)
-        };
-        counts.iter().fold(family, labelled)
-    };
     let refused = [
         ("malformed", counts.refused_malformed),
         ("other_cluster", counts.refused_other_cluster),
@@ -166,8 +229,8 @@ fn gossip(parts: &Parts) -> Vec<Family> {
     vec![
         Family::counter("gossip_sent", "Gossip datagrams sent").value(counts.sealed),
         Family::counter("gossip_received", "Gossip datagrams understood").value(counts.opened),
-        by(Family::counter("gossip_refused", "Gossip datagrams dropped unread"), "reason", &refused),
-        by(Family::counter("gossip_unsent", "Gossip datagrams that could not be sent"), "reason", &unsent),
+        by("reason", Family::counter("gossip_refused", "Gossip datagrams dropped unread"), &refused),
+        by("reason", Family::counter("gossip_unsent", "Gossip datagrams that could not be sent"), &unsent),
     ]
 }
 

@@ -8,7 +8,7 @@ mod table;
 
 pub use table::SetError;
 
-use crate::config::NodeConfig;
+use crate::{config::NodeConfig, store::EvictionPolicy};
 use shoal_proto::types::Consistency;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -37,6 +37,7 @@ pub struct Live {
     log: AtomicU64,
     /// Owners per key, as configured.
     replicas: usize,
+    eviction_policy: EvictionPolicy,
     /// Every setting as the node was told it at its start.
     told: Vec<(&'static str, String)>,
     changes: watch::Sender<()>,
@@ -62,6 +63,7 @@ impl Live {
             client_memory: AtomicU64::new(clients.client_memory),
             log: AtomicU64::new(AS_STARTED),
             replicas: config.replicas,
+            eviction_policy: config.eviction_policy,
             told: config.told.clone(),
             changes: watch::Sender::new(()),
         }
@@ -89,6 +91,13 @@ impl Live {
     #[must_use]
     pub fn max_memory(&self) -> u64 {
         self.max_memory.load(Relaxed)
+    }
+
+    /// What is given up when memory is full. It does not change while the node runs: what is known of keys, and the lists
+    /// they stand in, mean something under one policy alone.
+    #[must_use]
+    pub fn eviction_policy(&self) -> EvictionPolicy {
+        self.eviction_policy
     }
 
     /// RESP connections served at once.

@@ -1,7 +1,7 @@
 //! Which settings can be changed, under which names, and what all of them are.
 
 use super::{AS_STARTED, Live, notation::Notation};
-use crate::limits;
+use crate::{limits, store::EvictionPolicy};
 use shoal_proto::types::Consistency;
 use std::{
     ops::RangeInclusive,
@@ -43,14 +43,16 @@ const ROWS: [Row; 10] = [
 ];
 
 /// What tools of Redis look for, and what cannot be otherwise here.
-const FIXED: [(&str, &str); 6] = [
+const FIXED: [(&str, &str); 5] = [
     ("appendonly", "no"),
     ("cluster-enabled", "yes"),
     ("databases", "1"),
-    ("maxmemory-policy", "allkeys-lru"),
     ("proto-max-bulk-len", "8388608"),
     ("save", ""),
 ];
+
+/// What Redis calls the eviction policy.
+const REDIS_POLICY: &str = "maxmemory-policy";
 
 const fn row(
     name: &'static str,
@@ -139,14 +141,30 @@ impl Live {
                     .map(|name| (name, value.clone())),
             );
         }
+        all.push((REDIS_POLICY, self.redis_policy().to_owned()));
         all.extend(FIXED.iter().map(|(name, value)| (*name, (*value).to_owned())));
         all.extend(self.told.iter().filter(|(name, _)| ROWS.iter().all(|row| row.name != *name)).cloned());
         all.sort_unstable();
         all
     }
 
+    /// The eviction policy by the name that Redis has for it, or else by its own.
+    #[must_use]
+    pub fn redis_policy(&self) -> &'static str {
+        match self.eviction_policy {
+            EvictionPolicy::Lru => "allkeys-lru",
+            EvictionPolicy::Lfu => "allkeys-lfu",
+            own @ (EvictionPolicy::WTinyLfu | EvictionPolicy::S3Fifo | EvictionPolicy::NoEviction) => {
+                own.name()
+            }
+        }
+    }
+
     /// What a setting is that cannot change.
     fn constant(&self, name: &str) -> Option<&str> {
+        if REDIS_POLICY.eq_ignore_ascii_case(name) {
+            return Some(self.redis_policy());
+        }
         let fixed = FIXED.iter().find(|(fixed, _)| fixed.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
         fixed.or_else(|| self.told(name))
     }
@@ -220,5 +238,10 @@ mod tests {
         assert_eq!(live.idle_timeout(), None);
         assert_eq!(live.set(&[("zone", "a"), ("save", "")]), Ok(()), "it is that already");
         assert_eq!((value(&live, "zone"), value(&live, "log")), ("a".into(), "info".into()));
+        assert_eq!(value(&live, "maxmemory-policy"), "wtinylfu");
+        assert_eq!(
+            refused(&[("maxmemory-policy", "allkeys-lru")]),
+            "CONFIG SET failed (possibly related to argument 'maxmemory-policy') - it is read at start alone: set it there, and restart the node"
+        );
     }
 }

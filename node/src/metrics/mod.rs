@@ -16,6 +16,7 @@ mod table;
 pub use connections::{Connections, Ending, Place};
 pub use handshakes::{FailedHandshakes, HandshakeFailure, Handshakes, SecuredDoor};
 pub use histogram::Histogram;
+pub use process::resident_bytes;
 pub use refusals::{DoorRefusals, Refusals, Refused};
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
 pub use sample::{Family, Value};

@@ -15,6 +15,15 @@ pub(super) fn families() -> Vec<Family> {
     return Vec::new();
 }
 
+/// Resident memory of this process in bytes, where the operating system tells.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    return Process::myself().and_then(|process| process.stat()).map(|stat| stat.rss_bytes().get()).ok();
+    #[cfg(not(target_os = "linux"))]
+    return None;
+}
+
 #[cfg(target_os = "linux")]
 fn read() -> ProcResult<Vec<Family>> {
     let process = Process::myself()?;

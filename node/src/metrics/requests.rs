@@ -66,13 +66,16 @@ pub enum Failure {
     Overloaded,
     /// A client's tag is too far ahead.
     TagAhead,
+    /// Owners have no room and evict nothing.
+    OutOfMemory,
     /// It can never succeed as it is.
     Invalid,
 }
 
 pub(super) const DOORS: [&str; 3] = ["resp", "grpc", "rest"];
 const OPERATIONS: [&str; 4] = ["get", "set", "delete", "expire"];
-const FAILURES: [&str; 6] = ["not_ready", "unavailable", "timeout", "overloaded", "tag_ahead", "invalid"];
+const FAILURES: [&str; 7] =
+    ["not_ready", "unavailable", "timeout", "overloaded", "tag_ahead", "out_of_memory", "invalid"];
 const LEVELS: usize = Consistency::LEVELS.len();
 /// Kinds of requests at one door.
 const KINDS: usize = OPERATIONS.len() * LEVELS;

@@ -229,11 +229,7 @@ impl LocalReplica {
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
             PutOutcome::Sealed { through } => return Err(Refusal::Sealed { through }),
-            PutOutcome::Full { bytes, limit } => {
-                return Err(Refusal::Invalid(format!(
-                    "memory is full and nothing is evicted: no room for {bytes} bytes in a shard of {limit}"
-                )));
-            }
+            PutOutcome::Full { .. } => return Err(Refusal::Full),
             PutOutcome::TooLarge { bytes, limit } => {
                 return Err(Refusal::Invalid(format!(
                     "entry of {bytes} bytes does not fit this node's shards of {limit} bytes"
@@ -264,6 +260,7 @@ impl LocalReplica {
                 .map_or(0, |value| value.as_bytes().len() as u64),
             ghost,
             hinted: self.hints.pending(key),
+            uses: self.store.uses(key),
         })
     }
 

@@ -140,7 +140,7 @@ pub struct Store {
     marker_life: Duration,
     marker_share: f64,
     max_bytes: AtomicU64,
-    /// Where the next round of expiry begins.
+    /// Counts the turns of shards in expiry.
     next_expired: AtomicUsize,
 }
 
@@ -287,28 +287,18 @@ impl Store {
         self.shard(place.hash).lock().forget(place, through)
     }
 
-    /// Turns expired values into markers, drops markers and ghosts that are settled or have stood for their life, and gives
-    /// back memory beyond the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
-    /// any more.
+    /// Turns expired values into markers, drops markers and ghosts that are settled or have stood for their life, and
+    /// gives back memory beyond the limit; at most `budget` steps of all these, a few at a time from each shard in turn.
+    /// Returns how many: fewer than `budget` means that nothing is due any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
-        let count = self.shards.len();
-        let first = self.next_expired.load(Ordering::Relaxed);
-        let mut done = 0;
-        for number in (first..first + count).map(|n| n % count) {
-            // The lock is let go now and then, for those who wait for an answer.
-            loop {
-                let steps = (budget - done).min(STEPS_AT_ONCE);
-                let taken = self.shards[number].lock().expire(now, steps);
-                done += taken;
-                if taken < STEPS_AT_ONCE {
-                    break;
-                }
-            }
-            if done == budget {
-                // Goes on behind this shard, lest one that is always busy keep the others from their turn.
-                self.next_expired.store((number + 1) % count, Ordering::Relaxed);
-                break;
-            }
+        let (mut done, mut idle) = (0, 0);
+        while done < budget && idle < self.shards.len() {
+            // Goes on next time where it ended, lest a shard that is always busy keep the others from their turn.
+            let number = self.next_expired.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+            let steps = (budget - done).min(STEPS_AT_ONCE);
+            let taken = self.shards[number].lock().expire(now, steps);
+            done += taken;
+            idle = if taken < steps { idle + 1 } else { 0 };
         }
         done
     }
@@ -350,6 +340,12 @@ impl Store {
             stats
         };
         self.shards.iter().map(own).collect()
+    }
+
+    /// What is given up when memory is full.
+    #[must_use]
+    pub fn policy(&self) -> EvictionPolicy {
+        self.layout.policy
     }
 
     /// The part of the values' memory that is the window's, and how many hits a byte of it is worth as a multiple of
@@ -526,8 +522,8 @@ pub fn weight(key: &Key, entry: &Stamped) -> u64 {
 /// About what an entry takes of index and sketch.
 const ENTRY_OVERHEAD: u64 = 10;
 
-/// Steps of expiry under one hold of a shard's lock.
-const STEPS_AT_ONCE: usize = 256;
+/// Steps of expiry under one hold of a shard's lock, for which those who wait for an answer wait, too.
+const STEPS_AT_ONCE: usize = 32;
 
 fn limits(share: u64, marker_share: f64, marker_life: Duration) -> Limits {
     let bytes = share.min(STORE_SHARD_BYTES_MAX);

@@ -53,6 +53,14 @@ pub struct StoreStats {
     pub refused: Refused,
 }
 
+impl StoreStats {
+    /// Bytes of everything that the limit covers.
+    #[must_use]
+    pub fn charged_bytes(&self) -> u64 {
+        self.bytes + self.marker_bytes + self.ghost_bytes + self.overhead_bytes
+    }
+}
+
 /// Values given up for room, by what needed it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EvictedFor {

@@ -188,6 +188,7 @@ pub(crate) fn config(listen: ListenAddresses, seeds: Vec<String>, replicas: usiz
         request_timeout: Duration::from_secs(2),
         read_patience: Duration::from_millis(50),
         max_memory: 256 << 20,
+        eviction_policy: Default::default(),
         rebuild_patience: Duration::from_secs(60),
         on_loss: OnLoss::Reset,
         clients: ClientGrants::default(),

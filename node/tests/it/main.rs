@@ -15,6 +15,7 @@ mod cluster;
 mod command_line;
 mod crowd;
 mod doors;
+mod eviction;
 mod explain;
 mod grpc;
 mod grpc_bad_input;

@@ -242,6 +242,8 @@ pub struct Inspection {
     pub ghost: Option<Tag>,
     /// Nodes it keeps a hint of the key for.
     pub hinted: Vec<NodeId>,
+    /// How often the key was used lately, up to a small number; `None` where that is not counted.
+    pub uses: Option<u32>,
 }
 
 /// Why a replica did not do what it was asked.
@@ -274,6 +276,8 @@ pub enum Refusal {
         /// The largest stamp that is refused.
         through: Tag,
     },
+    /// Its memory is full and it gives nothing up: nothing was stored.
+    Full,
     /// The request can never succeed as it is.
     Invalid(String),
 }

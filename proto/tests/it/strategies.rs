@@ -275,8 +275,8 @@ fn ring_vote() -> impl Strategy<Value = RingVote> {
 fn inspection() -> impl Strategy<Value = Inspection> {
     let trust = select(vec![Trust::Starting, Trust::Rebuilding, Trust::Ready]);
     let held = (of(version()), any::<u64>(), of(tag()));
-    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4)).prop_map(
-        |(generation, owner, trust, (version, value_bytes, ghost), hinted)| Inspection {
+    (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4), of(any::<u32>())).prop_map(
+        |(generation, owner, trust, (version, value_bytes, ghost), hinted, uses)| Inspection {
             generation,
             owner,
             trust,
@@ -284,6 +284,7 @@ fn inspection() -> impl Strategy<Value = Inspection> {
             value_bytes,
             ghost,
             hinted,
+            uses,
         },
     )
 }
@@ -298,6 +299,7 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Overloaded),
         Just(Refusal::Starting),
         tag().prop_map(|through| Refusal::Sealed { through }),
+        Just(Refusal::Full),
         ".{0,40}".prop_map(Refusal::Invalid),
     ]
 }

@@ -30,7 +30,7 @@ pub(crate) use tls::complaint as tls_complaint;
 pub(crate) use units::{ByteSize, HostPort, LogFilter};
 
 use serde::Deserialize;
-use shoal_node::config::OnLoss;
+use shoal_node::{config::OnLoss, store::EvictionPolicy};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 use text::Text;
@@ -71,6 +71,7 @@ pub(crate) struct Settings {
     request_timeout: Text<Duration>,
     read_patience: Text<Duration>,
     max_memory: Text<ByteSize>,
+    eviction_policy: Text<EvictionPolicy>,
     max_clients: Text<usize>,
     idle_timeout: Text<Duration>,
     tcp_keepalive: Text<Duration>,

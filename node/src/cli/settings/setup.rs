@@ -177,6 +177,7 @@ impl Setup {
                 request_timeout: settings.request_timeout.0,
                 read_patience: settings.read_patience.0,
                 max_memory: settings.max_memory.0.0,
+                eviction_policy: settings.eviction_policy.0,
                 rebuild_patience: settings.rebuild_patience.0,
                 on_loss: settings.on_loss.0,
                 clients: ClientGrants {

@@ -131,6 +131,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "How long a read waits for the owners it asked before it asks another",
     ),
     row("max_memory", "SIZE", "1GiB", "Memory for entries, index and markers; beyond it entries are evicted"),
+    row(
+        "eviction_policy",
+        "POLICY",
+        "wtinylfu",
+        "What is evicted when memory is full: wtinylfu, s3fifo, lru, lfu, or noeviction, which refuses writes",
+    ),
     row("max_clients", "N", "10000", "RESP connections served at once; further ones are told so and closed"),
     row("idle_timeout", "TIME", "0s", "Close RESP connections without a command for so long; 0s is never"),
     row("tcp_keepalive", "TIME", "5m", "Ask after RESP clients that are silent for so long; 0s is never"),

@@ -1,6 +1,6 @@
 use super::units::{ByteSize, HostName, HostPort, LogFilter, Name};
 use serde::de::{self, Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
-use shoal_node::config::OnLoss;
+use shoal_node::{config::OnLoss, store::EvictionPolicy};
 use shoal_proto::types::{Consistency, NodeId};
 use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
@@ -55,6 +55,13 @@ impl FromText for OnLoss {
             "stop" => Ok(Self::Stop),
             _ => Err("expected reset or stop".into()),
         }
+    }
+}
+
+impl FromText for EvictionPolicy {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let policy = Self::ALL.into_iter().find(|policy| policy.name() == text);
+        policy.ok_or_else(|| "expected wtinylfu, s3fifo, lru, lfu or noeviction".into())
     }
 }
 

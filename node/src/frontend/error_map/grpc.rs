@@ -61,7 +61,7 @@ fn code(kind: Kind) -> Code {
         Kind::TagAhead | Kind::TagFlushed => Code::FailedPrecondition,
         Kind::Unavailable | Kind::NotReady => Code::Unavailable,
         Kind::Timeout => Code::DeadlineExceeded,
-        Kind::Overloaded | Kind::TooLarge => Code::ResourceExhausted,
+        Kind::Overloaded | Kind::TooLarge | Kind::OutOfMemory => Code::ResourceExhausted,
         Kind::Unauthenticated => Code::Unauthenticated,
         Kind::PermissionDenied => Code::PermissionDenied,
     }
@@ -97,6 +97,7 @@ fn kind(error: &CoordinatorError) -> (Kind, bool) {
         CoordinatorError::Flushed { maybe: false } => (Kind::TagFlushed, false),
         CoordinatorError::Flushed { maybe: true } => (Kind::Unavailable, true),
         CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::Unavailable, *maybe),
+        CoordinatorError::Full { maybe } => (Kind::OutOfMemory, *maybe),
         CoordinatorError::Invalid(_) => (Kind::Invalid, false),
     }
 }
@@ -125,6 +126,7 @@ fn facts(error: &CoordinatorError, maybe: bool) -> Vec<(String, String)> {
         | CoordinatorError::TooLarge(_)
         | CoordinatorError::Flushed { .. }
         | CoordinatorError::FlushUnfinished { .. }
+        | CoordinatorError::Full { .. }
         | CoordinatorError::Invalid(_) => {}
     }
     facts
@@ -166,6 +168,7 @@ mod tests {
             ),
             (CoordinatorError::Flushed { maybe: false }, Code::FailedPrecondition, "TAG_FLUSHED", "false"),
             (CoordinatorError::Flushed { maybe: true }, Code::Unavailable, "UNAVAILABLE", "true"),
+            (CoordinatorError::Full { maybe: true }, Code::ResourceExhausted, "OUT_OF_MEMORY", "true"),
             (CoordinatorError::Invalid("key".into()), Code::InvalidArgument, "INVALID", "false"),
         ];
         for (error, code, kind, maybe) in errors {

@@ -29,6 +29,8 @@ impl Kind {
     pub const TAG_AHEAD: Self = Self::new(409, "tag_ahead", "Tag is ahead of the clock");
     /// A flush has taken what the write did.
     pub const FLUSHED: Self = Self::new(409, "flushed", "Write was overtaken by a flush");
+    /// Owners have no room for the write and evict nothing.
+    pub const OUT_OF_MEMORY: Self = Self::new(507, "out_of_memory", "Memory is full");
     /// The request can never succeed as it is.
     pub const INVALID: Self = Self::new(400, "invalid", "Request is invalid");
 
@@ -61,6 +63,7 @@ pub struct HttpError {
 /// | too large | 413 | asking for less helps |
 /// | tag ahead, flushed | 409 | the tag conflicts with the clock, or with a flush |
 /// | flush unfinished | 503 without | as unavailable |
+/// | full | 507 | there is no room, and no telling when there will be |
 #[must_use]
 pub fn http_error(error: &CoordinatorError) -> HttpError {
     let (kind, retry_after, maybe) = match error {
@@ -72,6 +75,7 @@ pub fn http_error(error: &CoordinatorError) -> HttpError {
         CoordinatorError::TagAhead { .. } => (Kind::TAG_AHEAD, None, false),
         CoordinatorError::Flushed { maybe } => (Kind::FLUSHED, None, *maybe),
         CoordinatorError::FlushUnfinished { maybe, .. } => (Kind::UNAVAILABLE, None, *maybe),
+        CoordinatorError::Full { maybe } => (Kind::OUT_OF_MEMORY, None, *maybe),
         CoordinatorError::Invalid(_) => (Kind::INVALID, None, false),
     };
     HttpError { kind, retry_after, maybe }
@@ -96,6 +100,7 @@ mod tests {
             (CoordinatorError::Overloaded("queue"), 503, "overloaded", Some(1), false),
             (CoordinatorError::TooLarge("values"), 413, "too_large", None, false),
             (CoordinatorError::TagAhead { ahead_ms: 900, allowed_ms: 500 }, 409, "tag_ahead", None, false),
+            (CoordinatorError::Full { maybe: true }, 507, "out_of_memory", None, true),
             (CoordinatorError::Invalid("key".into()), 400, "invalid", None, false),
         ] {
             let said = http_error(&error);

@@ -12,6 +12,7 @@ pub(in crate::frontend) fn failure_label(error: &CoordinatorError) -> Failure {
         CoordinatorError::Timeout { .. } => Failure::Timeout,
         CoordinatorError::Overloaded(_) => Failure::Overloaded,
         CoordinatorError::TagAhead { .. } => Failure::TagAhead,
+        CoordinatorError::Full { .. } => Failure::OutOfMemory,
         CoordinatorError::TooLarge(_) | CoordinatorError::Invalid(_) => Failure::Invalid,
     }
 }

@@ -5,6 +5,9 @@ use crate::coordinator::CoordinatorError;
 /// Added where a write was sent to some owners but its level was not met.
 const MAYBE: &str = "; the write may still take effect";
 
+/// As Redis says it.
+const FULL: &str = "command not allowed when used memory > 'maxmemory'.";
+
 /// The error line of a RESP reply, without the leading `-`: a code, a blank, the text.
 ///
 /// The codes are chosen by what clients do on their own when they see them:
@@ -17,6 +20,7 @@ const MAYBE: &str = "; the write may still take effect";
 /// | timeout | `TIMEOUT` | the same; and a write may have been done |
 /// | flushed | `TRYAGAIN` | whatever the write did is gone: to send it again is to write after the flush |
 /// | flush unfinished | `NOQUORUM` | the same as unavailable |
+/// | full | `OOM` | as Redis says it: clients know it and do not repeat it |
 /// | invalid, too large, tag ahead | `ERR` | repeating it can never help |
 ///
 /// `CLUSTERDOWN` is avoided: cluster clients answer it with retries and a reload of the slots.
@@ -30,6 +34,7 @@ pub fn resp_error(error: &CoordinatorError) -> String {
         CoordinatorError::Timeout { maybe, .. } => {
             format!("TIMEOUT {error}{}", if *maybe { MAYBE } else { "" })
         }
+        CoordinatorError::Full { maybe } => format!("OOM {FULL}{}", if *maybe { MAYBE } else { "" }),
         CoordinatorError::FlushUnfinished { .. } => format!("NOQUORUM {error}"),
         CoordinatorError::Overloaded(_) | CoordinatorError::Flushed { .. } => format!("TRYAGAIN {error}"),
         CoordinatorError::TooLarge(_) | CoordinatorError::TagAhead { .. } | CoordinatorError::Invalid(_) => {
@@ -65,5 +70,10 @@ mod tests {
         assert!(resp_error(&CoordinatorError::NotReady).starts_with("LOADING this node"));
         assert_eq!(resp_error(&CoordinatorError::Overloaded("queue")), "TRYAGAIN overloaded: queue");
         assert_eq!(resp_error(&CoordinatorError::Invalid("no".into())), "ERR no");
+        assert_eq!(
+            resp_error(&CoordinatorError::Full { maybe: false }),
+            "OOM command not allowed when used memory > 'maxmemory'."
+        );
+        assert!(resp_error(&CoordinatorError::Full { maybe: true }).ends_with(MAYBE));
     }
 }

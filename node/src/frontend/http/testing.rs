@@ -89,6 +89,10 @@ impl ClusterInfo for Facts {
         self.ready
     }
 
+    fn resident_bytes(&self) -> Option<u64> {
+        None
+    }
+
     fn metrics_text(&self) -> String {
         "shoal_entries 5\n# EOF\n".into()
     }

@@ -10,7 +10,7 @@ use crate::{
     coordinator::{CoordinatorError, Explanation, GetReply, Outcome},
     frontend::{Reply, error_map::resp_error},
 };
-use shoal_proto::types::{Key, UnixMillis, Value};
+use shoal_proto::types::{CopyState, Key, UnixMillis, Value};
 use std::sync::Arc;
 
 /// A finished plan, ready to be written.
@@ -32,6 +32,8 @@ pub(super) enum Answer {
     Scan(u64, Vec<Key>),
     Explanation(Box<Explanation>),
     Error(CoordinatorError),
+    /// What cannot be told, as Redis says it.
+    Untold(&'static str),
     /// With what it was worth, because the client wants to know.
     WithOutcomes(Box<Told>),
 }
@@ -66,6 +68,7 @@ impl Answer {
             (Reply::Scanned(page), _) => Self::Scan(page.cursor, page.keys),
             (Reply::Slot(slot), Shape::Keys) => Self::Keys(slot.keys),
             (Reply::Slot(slot), _) => Self::Integer(integer(slot.count)),
+            (Reply::Explained(explanation), Shape::Frequency) => frequency(&explanation),
             (Reply::Explained(explanation), _) => Self::Explanation(explanation),
             (Reply::Deleted(reply) | Reply::Touched(reply), _) => Self::Integer(i64::from(reply.existed)),
         }
@@ -110,6 +113,7 @@ impl Answer {
             }
             Self::Explanation(explanation) => explanation::write(explanation, writer),
             Self::Error(error) => writer.error(&resp_error(error)),
+            Self::Untold(why) => writer.error(why),
         }
     }
 }
@@ -150,6 +154,21 @@ fn encoding(value: &Value) -> &'static str {
         "embstr"
     } else {
         "raw"
+    }
+}
+
+/// The most that an owner with the value has counted.
+fn frequency(explanation: &Explanation) -> Answer {
+    const NOT_COUNTED: &str = "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
+                               that when switching between policies at runtime LRU and LFU data will take some time \
+                               to adjust.";
+    let copies = explanation.owners.iter().filter_map(|owner| owner.held.as_ref().ok());
+    let holders: Vec<_> =
+        copies.filter(|held| held.newest && held.state() == CopyState::Value).map(|held| held.uses).collect();
+    match holders.iter().max() {
+        None => Answer::Number(None),
+        Some(None) => Answer::Untold(NOT_COUNTED),
+        Some(Some(uses)) => Answer::Number(Some(i64::from(*uses))),
     }
 }
 

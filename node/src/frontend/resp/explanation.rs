@@ -100,8 +100,14 @@ mod tests {
             held,
             hinted_by: vec![NodeId::new("n1").unwrap()],
         };
-        let held =
-            Held { trust: Trust::Ready, version: Some(version), ghost: None, value_bytes: 1, newest: true };
+        let held = Held {
+            trust: Trust::Ready,
+            version: Some(version),
+            ghost: None,
+            value_bytes: 1,
+            uses: None,
+            newest: true,
+        };
         Explanation {
             key: Key::new("k").unwrap(),
             slot: 12_706,

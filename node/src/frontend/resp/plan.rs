@@ -51,6 +51,8 @@ pub(super) enum Shape {
     Encoding,
     /// How many refer to the value, or null.
     References,
+    /// How often the key was used lately, or null.
+    Frequency,
     /// What the key is charged, or null.
     Usage,
     /// A cursor and keys.

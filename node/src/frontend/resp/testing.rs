@@ -240,6 +240,10 @@ impl ClusterInfo for ThreeNodes {
         true
     }
 
+    fn resident_bytes(&self) -> Option<u64> {
+        Some(150)
+    }
+
     fn metrics_text(&self) -> String {
         String::new()
     }

@@ -76,6 +76,21 @@ pub(super) trait Policy: Send {
 }
 
 impl EvictionPolicy {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::WTinyLfu, Self::S3Fifo, Self::Lru, Self::Lfu, Self::NoEviction];
+
+    /// What it is called where one is chosen.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WTinyLfu => "wtinylfu",
+            Self::S3Fifo => "s3fifo",
+            Self::Lru => "lru",
+            Self::Lfu => "lfu",
+            Self::NoEviction => "noeviction",
+        }
+    }
+
     /// What the lists are called in which a value can stand, in the order of
     /// [`StoreStats::evictions_by_list`](super::StoreStats::evictions_by_list).
     #[must_use]

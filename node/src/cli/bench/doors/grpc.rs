@@ -77,6 +77,7 @@ fn failure(error: ClientError) -> Failure {
         ClientError::NotReady(_) => Failure::refused("not ready"),
         ClientError::TagAhead(_) => Failure::refused("tag ahead"),
         ClientError::TagFlushed(_) => Failure::refused("tag flushed"),
+        ClientError::OutOfMemory { .. } => Failure::refused("out of memory"),
         ClientError::Invalid(_) => Failure::refused("invalid"),
         ClientError::Protocol(_) => Failure::refused("malformed answer"),
     }

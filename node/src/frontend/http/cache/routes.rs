@@ -140,7 +140,8 @@ pub(super) static DELETE_MANY: Route = Route {
 const COORDINATING: [Kind; 6] =
     [Kind::INVALID, INTERNAL, Kind::NOT_READY, Kind::OVERLOADED, Kind::UNAVAILABLE, Kind::TIMEOUT];
 /// What may, of more than that, with a request that carries something.
-const WRITING: [Kind; 4] = [BODY_TOO_SLOW, Kind::TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED];
+const WRITING: [Kind; 5] =
+    [BODY_TOO_SLOW, Kind::TOO_LARGE, UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED, Kind::OUT_OF_MEMORY];
 
 const NO_VALUE: Answer = Answer {
     status: MISS.status,

@@ -10,14 +10,16 @@ use crate::frontend::{
 };
 use shoal_proto::types::Key;
 
-const OBJECT_HELP: [&str; 9] = [
+const OBJECT_HELP: [&str; 11] = [
     "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
     "ENCODING <key>",
     "    Return the kind of internal representation Redis would use for the value.",
     "REFCOUNT <key>",
     "    Return 1 for a key that exists.",
-    "IDLETIME <key>, FREQ <key>",
-    "    Refused: keys are kept in order of use, without the times or the number of uses.",
+    "FREQ <key>",
+    "    Return how often the key was used lately, 15 at most, under a policy that counts.",
+    "IDLETIME <key>",
+    "    Refused: the times at which keys were used are not kept.",
     "HELP",
     "    Print this help.",
 ];
@@ -30,16 +32,17 @@ const MEMORY_HELP: [&str; 5] = [
 ];
 const NO_IDLE_TIME: &str =
     "idle time is not tracked: keys are kept in order of use, without the times at which they were used";
-/// As Redis says it.
-const NO_FREQUENCY: &str = "An LFU maxmemory policy is not selected, access frequency not tracked. Please note that \
-                            when switching between policies at runtime LRU and LFU data will take some time to adjust.";
 const NO_MEMORY_REPORT: &str = "MEMORY has USAGE alone: INFO memory and the metrics tell what a node holds";
 
-/// `OBJECT ENCODING | REFCOUNT key`
+/// `OBJECT ENCODING | REFCOUNT | FREQ key`
 pub(super) fn object_plan(request: &Request) -> Result<Option<Plan>, CommandError> {
     let shape = match (request.argument(1), request.len()) {
         (sub, 3) if is(sub, "ENCODING") => Shape::Encoding,
         (sub, 3) if is(sub, "REFCOUNT") => Shape::References,
+        (sub, 3) if is(sub, "FREQ") => {
+            let key = Key::new(request.shared(2))?;
+            return Ok(Some(Plan::one(Command::Explain(key), Shape::Frequency)));
+        }
         _ => return Ok(None),
     };
     Ok(Some(Plan::one(Command::Get(Key::new(request.shared(2))?), shape)))
@@ -50,7 +53,6 @@ pub(super) fn object(context: &mut Context<'_>, request: &Request) -> Result<(),
     match (request.argument(1), request.len()) {
         (sub, 2) if is(sub, "HELP") => help(&OBJECT_HELP, context),
         (sub, 3) if is(sub, "IDLETIME") => return Err(CommandError::NotOffered(NO_IDLE_TIME)),
-        (sub, 3) if is(sub, "FREQ") => return Err(CommandError::NotOffered(NO_FREQUENCY)),
         (sub, _)
             if ["ENCODING", "REFCOUNT", "IDLETIME", "FREQ", "HELP"].iter().any(|known| is(sub, known)) =>
         {

@@ -88,8 +88,18 @@ fn client_lines(Facts { door, .. }: &Facts<'_>) -> Lines {
     ]
 }
 
-fn memory_lines(Facts { stats, .. }: &Facts<'_>) -> Lines {
-    vec![("used_memory", stats.bytes.to_string()), ("maxmemory", stats.max_bytes.to_string())]
+fn memory_lines(Facts { door, stats, .. }: &Facts<'_>) -> Lines {
+    let mut lines = vec![
+        ("used_memory", stats.bytes.to_string()),
+        ("maxmemory", stats.max_bytes.to_string()),
+        ("maxmemory_policy", door.live.redis_policy().into()),
+    ];
+    if let Some(resident) = door.info.resident_bytes() {
+        let ratio = resident as f64 / stats.bytes.max(1) as f64;
+        lines.push(("used_memory_rss", resident.to_string()));
+        lines.push(("mem_fragmentation_ratio", format!("{ratio:.2}")));
+    }
+    lines
 }
 
 fn stats_lines(Facts { door, stats, .. }: &Facts<'_>) -> Lines {

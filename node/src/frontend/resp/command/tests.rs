@@ -472,6 +472,7 @@ fn a_scan_is_read_as_redis_reads_it() {
 fn what_is_asked_of_one_key_names_it_and_the_rest_is_answered_here() {
     let get = |shape| Plan::one(Command::Get(key("k")), shape);
     assert_eq!(plan("OBJECT ENCODING k"), get(Shape::Encoding));
+    assert_eq!(plan("OBJECT FREQ k"), Plan::one(Command::Explain(key("k")), Shape::Frequency));
     assert_eq!(plan("object refcount k"), get(Shape::References));
     assert_eq!(plan("MEMORY USAGE k"), Plan::one(Command::Usage(key("k")), Shape::Usage));
     assert_eq!(plan("MEMORY USAGE k SAMPLES 0"), Plan::one(Command::Usage(key("k")), Shape::Usage));
