@@ -101,8 +101,8 @@ for ((turn = 0; turn < TURNS; turn++)); do
     measure_beside crowded 0
 done
 echo "p99 alone: $(median alone) us; the crowd elsewhere: $(median elsewhere) us; at the same node: $(median crowded) us"
-echo "ratios of the medians: $(ratio crowded alone) to alone, $(ratio elsewhere alone) of it the machine's," \
-    "$(ratio crowded elsewhere) the node's"
+echo "ratios of the medians: $(ratio crowded alone) of the same node to alone, $(ratio elsewhere alone) of elsewhere to alone," \
+    "$(ratio crowded elsewhere) of the same node to elsewhere"
 # Values, hints (a tenth), what clients hold, 16 KiB for each connection, and 64 MiB for the program itself.
 echo "memory at its highest: $(memory) MiB, of at most" \
     "$((256 + 26 + CLIENT_MEMORY + MAX_CLIENTS * 16 / 1024 + 64)) MiB"
