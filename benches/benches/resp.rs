@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use shoal_node::frontend::resp::{Parsed, Parser, Protocol, Writer};
+use shoal_node::frontend::resp::{Output, Parsed, Parser, Protocol, Writer};
 use std::hint::black_box;
 
 const PIPELINE: u64 = 64;
@@ -39,7 +39,11 @@ fn write(criterion: &mut Criterion) {
     let value = [b'v'; 100];
     group.bench_function("bulk", |bencher| {
         bencher.iter_batched_ref(
-            || BytesMut::with_capacity(16 * 1024),
+            || {
+                let mut output = Output::default();
+                output.reserve(16 * 1024);
+                output
+            },
             |output| {
                 let mut writer = Writer::new(output, Protocol::Resp2);
                 (0..PIPELINE).for_each(|_| writer.bulk(black_box(&value)));

@@ -43,11 +43,11 @@ addresses() {
     (IFS=,; echo "${list[*]}")
 }
 
-# Starts one node; arguments after its number are more of its own.
+# Starts one node; arguments after its number are more of its own. It is of the cluster that SEEDS names, if that is another.
 start_node() {
     local i=$1
     shift
-    "$SHOAL" serve --seed "$(addresses 3)" --zone "${ZONES[i % ${#ZONES[@]}]}" \
+    "$SHOAL" serve --seed "${SEEDS:-$(addresses 3)}" --zone "${ZONES[i % ${#ZONES[@]}]}" \
         --resp "127.0.0.1:$(port "$i" 0)" --http "127.0.0.1:$(port "$i" 1)" \
         --grpc "127.0.0.1:$(port "$i" 2)" --gossip "127.0.0.1:$(port "$i" 3)" \
         --state-dir "$WORK/state-$i" --max-memory "$MEMORY" --log warn "$@" &>>"$WORK/node-$i.log" &

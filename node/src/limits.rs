@@ -77,6 +77,13 @@ pub const RESP_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 pub const RESP_SKIPPED_BYTES: usize = 512 * 1024 * 1024;
 /// Encoded replies beyond which a RESP connection writes before it runs further commands.
 pub const RESP_CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes of a value from which on it is not copied into the reply: that costs more than to hand it on as it is. It may
+/// keep the message of a peer it came with.
+pub const RESP_SHARED_BYTES: usize = 64 * 1024;
+/// Bytes that one RESP connection may move before others have their turn, and the most at once: some ten microseconds.
+pub const RESP_TURN_BYTES: usize = 128 * 1024;
+/// Pieces that replies are given to the socket in, at most at once.
+pub const RESP_PIECES: usize = 8;
 /// Room made for every read from a RESP connection.
 pub const RESP_READ_BYTES: usize = 16 * 1024;
 /// How long a client may take over a request it has begun, and leave a reply unread, before its connection is closed.

@@ -73,7 +73,7 @@ impl Host {
                 drop(accepted.send((stream, peer)).await);
             }
             Err(why) => {
-                self.metrics.handshakes_failed.inc(self.door, why);
+                self.metrics.handshakes_failed.inc((self.door, why));
                 tracing::debug!(door = self.door.name(), %peer, reason = why.name(), "TLS handshake failed");
             }
         }

@@ -1,11 +1,6 @@
 //! TLS handshakes of the doors.
 
-use super::table::Table;
-use prometheus_client::{
-    encoding::{EncodeMetric, MetricEncoder},
-    metrics::{MetricType, counter::Counter},
-};
-use std::fmt;
+use super::table::{Label, Labels};
 
 /// A door that may have TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +33,7 @@ pub enum HandshakeFailure {
 }
 
 impl SecuredDoor {
-    const ALL: [Self; 3] = [Self::Resp, Self::Http, Self::Grpc];
+    pub(super) const ALL: [Self; 3] = [Self::Resp, Self::Http, Self::Grpc];
 
     /// Its name as a label.
     #[must_use]
@@ -52,7 +47,7 @@ impl SecuredDoor {
 }
 
 impl HandshakeFailure {
-    const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::NotTls,
         Self::ClientCertificate,
         Self::RefusedByClient,
@@ -77,77 +72,25 @@ impl HandshakeFailure {
     }
 }
 
-/// Handshakes that led to a connection, by door.
-#[derive(Debug, Clone)]
-pub struct Handshakes(Table<Counter>);
+impl Label for SecuredDoor {
+    fn all() -> Vec<Labels> {
+        Self::ALL.map(|door| vec![("door", door.name())]).into()
+    }
 
-/// Handshakes that did not, by door and reason.
-#[derive(Debug, Clone)]
-pub struct FailedHandshakes(Table<Counter>);
-
-impl Default for Handshakes {
-    fn default() -> Self {
-        Self(Table::new(SecuredDoor::ALL.map(|door| vec![("door", door.name())])))
+    fn index(self) -> usize {
+        self as usize
     }
 }
 
-impl Default for FailedHandshakes {
-    fn default() -> Self {
+impl Label for (SecuredDoor, HandshakeFailure) {
+    fn all() -> Vec<Labels> {
         let labels =
             |door: SecuredDoor, why: HandshakeFailure| vec![("door", door.name()), ("reason", why.name())];
-        let all = SecuredDoor::ALL.iter();
-        Self(Table::new(all.flat_map(|door| HandshakeFailure::ALL.map(|why| labels(*door, why)))))
-    }
-}
-
-impl Handshakes {
-    /// Counts one more.
-    pub fn inc(&self, door: SecuredDoor) {
-        self.0.at(door as usize).inc();
-    }
-}
-
-impl FailedHandshakes {
-    /// Counts one more.
-    pub fn inc(&self, door: SecuredDoor, why: HandshakeFailure) {
-        self.0.at(door as usize * HandshakeFailure::ALL.len() + why as usize).inc();
-    }
-}
-
-impl EncodeMetric for Handshakes {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
+        SecuredDoor::ALL.iter().flat_map(|door| HandshakeFailure::ALL.map(|why| labels(*door, why))).collect()
     }
 
-    fn metric_type(&self) -> MetricType {
-        self.0.metric_type()
-    }
-}
-
-impl EncodeMetric for FailedHandshakes {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        self.0.metric_type()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_is_counted_under_its_own_labels() {
-        let failed = FailedHandshakes::default();
-        for door in SecuredDoor::ALL {
-            for why in HandshakeFailure::ALL {
-                failed.inc(door, why);
-                let labels = [("door", door.name()), ("reason", why.name())];
-                let counted = failed.0.iter().find(|(found, _)| *found == labels);
-                assert_eq!(counted.map(|(_, counter)| counter.get()), Some(1), "{labels:?}");
-            }
-        }
+    fn index(self) -> usize {
+        let (door, why) = self;
+        door as usize * HandshakeFailure::ALL.len() + why as usize
     }
 }

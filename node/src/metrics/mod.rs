@@ -14,13 +14,13 @@ mod sample;
 mod table;
 
 pub use connections::{Connections, Ending, Place};
-pub use handshakes::{FailedHandshakes, HandshakeFailure, Handshakes, SecuredDoor};
+pub use handshakes::{HandshakeFailure, SecuredDoor};
 pub use histogram::Histogram;
 pub use process::resident_bytes;
-pub use refusals::{DoorRefusals, Refusals, Refused};
+pub use refusals::{DoorRefusals, Refused};
 pub use requests::{DoorName, DoorRequests, Failure, Operation, Requests, Tally};
 pub use sample::{Family, Value};
-pub use table::ByLevel;
+pub use table::{Counters, Label, Labels};
 
 use parking_lot::Mutex;
 use prometheus_client::{
@@ -29,6 +29,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 use sample::Scrape;
+use shoal_proto::types::Consistency;
 use std::fmt;
 
 /// Everything a node counts outside its store.
@@ -38,17 +39,17 @@ pub struct Metrics {
     /// Requests of clients, by door.
     pub requests: Requests,
     /// Clients that were not let in, or not let do what they asked for.
-    pub auth_refused: Refusals,
+    pub auth_refused: Counters<(DoorName, Refused)>,
     /// Requests that could not reach their level.
-    pub unavailable: ByLevel,
+    pub unavailable: Counters<Consistency>,
     /// Requests whose deadline passed.
-    pub timeouts: ByLevel,
+    pub timeouts: Counters<Consistency>,
     /// Requests begun anew because a replica knew a newer record or generation.
-    pub stale_restarts: ByLevel,
+    pub stale_restarts: Counters<Consistency>,
     /// Writes that met a larger version.
-    pub superseded: ByLevel,
+    pub superseded: Counters<Consistency>,
     /// Reads that brought owners up to date before they answered.
-    pub read_repairs: ByLevel,
+    pub read_repairs: Counters<Consistency>,
     /// Deletes that met ONE where QUORUM was out of reach.
     pub degraded_deletes: Counter,
     /// Writes kept for an owner that could not be reached.
@@ -64,9 +65,9 @@ pub struct Metrics {
     /// Vnodes rebuilt.
     pub rebuild_vnodes: Counter,
     /// TLS handshakes that led to a connection.
-    pub handshakes: Handshakes,
+    pub handshakes: Counters<SecuredDoor>,
     /// TLS handshakes that did not.
-    pub handshakes_failed: FailedHandshakes,
+    pub handshakes_failed: Counters<(SecuredDoor, HandshakeFailure)>,
     /// Vnodes that went on with what survived because too few owners still held memory.
     pub rebuild_lost_vnodes: Counter,
 }

@@ -1,12 +1,9 @@
+//! Clients that were not let in, or not let do what they asked for.
+
 use super::{
     requests::{DOORS, DoorName},
-    table::Table,
+    table::{Counters, Label, Labels},
 };
-use prometheus_client::{
-    encoding::{EncodeMetric, MetricEncoder},
-    metrics::{MetricType, counter::Counter},
-};
-use std::fmt;
 
 /// Why a client was not let in, or not let do what it asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,20 +20,36 @@ pub enum Refused {
     Late,
 }
 
-const REASONS: [&str; 5] = ["missing", "wrong", "forbidden", "revoked", "late"];
+impl Refused {
+    pub(super) const ALL: [Self; 5] =
+        [Self::Missing, Self::Wrong, Self::Forbidden, Self::Revoked, Self::Late];
 
-/// A counter per door and reason.
-#[derive(Debug, Clone)]
-pub struct Refusals(Table<Counter>);
-
-impl Default for Refusals {
-    fn default() -> Self {
-        let by_reason = |door| REASONS.map(|reason| vec![("door", door), ("reason", reason)]);
-        Self(Table::new(DOORS.into_iter().flat_map(by_reason)))
+    /// Its name as a label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Wrong => "wrong",
+            Self::Forbidden => "forbidden",
+            Self::Revoked => "revoked",
+            Self::Late => "late",
+        }
     }
 }
 
-impl Refusals {
+impl Label for (DoorName, Refused) {
+    fn all() -> Vec<Labels> {
+        let labels = |door, why: Refused| vec![("door", door), ("reason", why.name())];
+        DOORS.iter().flat_map(|door| Refused::ALL.map(|why| labels(*door, why))).collect()
+    }
+
+    fn index(self) -> usize {
+        let (door, why) = self;
+        door as usize * Refused::ALL.len() + why as usize
+    }
+}
+
+impl Counters<(DoorName, Refused)> {
     /// Those of one door.
     #[must_use]
     pub fn door(&self, door: DoorName) -> DoorRefusals {
@@ -44,51 +57,16 @@ impl Refusals {
     }
 }
 
-impl EncodeMetric for Refusals {
-    fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
-    }
-
-    fn metric_type(&self) -> MetricType {
-        self.0.metric_type()
-    }
-}
-
 /// What one door counts. Clones count together.
 #[derive(Debug, Clone)]
 pub struct DoorRefusals {
     door: DoorName,
-    all: Refusals,
+    all: Counters<(DoorName, Refused)>,
 }
 
 impl DoorRefusals {
     /// Counts one more.
     pub fn count(&self, why: Refused) {
-        self.all.0.at(self.door as usize * REASONS.len() + why as usize).inc();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use prometheus_client::{encoding::text, registry::Registry};
-
-    #[test]
-    fn each_refusal_is_counted_at_its_door_for_its_reason() {
-        let (mut registry, refusals, mut text) = (Registry::default(), Refusals::default(), String::new());
-        registry.register("refused", "Refused", refusals.clone());
-        refusals.door(DoorName::Rest).count(Refused::Late);
-        refusals.door(DoorName::Resp).count(Refused::Missing);
-        refusals.door(DoorName::Grpc).count(Refused::Forbidden);
-        text::encode(&mut text, &registry).unwrap();
-        let counted: Vec<&str> = text.lines().filter(|line| line.ends_with(" 1")).collect();
-        assert_eq!(
-            counted,
-            [
-                r#"refused_total{door="resp",reason="missing"} 1"#,
-                r#"refused_total{door="grpc",reason="forbidden"} 1"#,
-                r#"refused_total{door="rest",reason="late"} 1"#,
-            ]
-        );
+        self.all.inc((self.door, why));
     }
 }

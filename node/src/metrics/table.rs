@@ -5,10 +5,10 @@ use prometheus_client::{
     metrics::{MetricType, TypedMetric, counter::Counter},
 };
 use shoal_proto::types::Consistency;
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// Names and values of labels.
-pub(super) type Labels = Vec<(&'static str, &'static str)>;
+pub type Labels = Vec<(&'static str, &'static str)>;
 
 /// A metric per set of labels. Clones share them.
 #[derive(Debug)]
@@ -52,49 +52,88 @@ impl<M: EncodeMetric + TypedMetric> EncodeMetric for Table<M> {
     }
 }
 
-/// A counter per consistency level.
+/// What counters of one name are told apart by.
+pub trait Label: Copy {
+    /// Names and values, by index.
+    fn all() -> Vec<Labels>;
+
+    /// Which of them this is.
+    fn index(self) -> usize;
+}
+
+/// A counter per label. Clones count together.
 #[derive(Debug, Clone)]
-pub struct ByLevel(Table<Counter>);
+pub struct Counters<L> {
+    table: Table<Counter>,
+    label: PhantomData<L>,
+}
 
-impl Default for ByLevel {
+impl<L: Label> Default for Counters<L> {
     fn default() -> Self {
-        Self(Table::new(Consistency::LEVELS.map(|level| vec![("level", level.name())])))
+        Self { table: Table::new(L::all()), label: PhantomData }
     }
 }
 
-impl ByLevel {
-    /// Counts one more at `level`.
-    pub fn inc(&self, level: Consistency) {
-        self.0.at(level as usize).inc();
+impl<L: Label> Counters<L> {
+    /// Counts one more.
+    pub fn inc(&self, label: L) {
+        self.table.at(label.index()).inc();
     }
 }
 
-impl EncodeMetric for ByLevel {
+impl<L: fmt::Debug + Send + Sync + 'static> EncodeMetric for Counters<L> {
     fn encode(&self, encoder: MetricEncoder<'_>) -> fmt::Result {
-        self.0.encode(encoder)
+        self.table.encode(encoder)
     }
 
     fn metric_type(&self) -> MetricType {
-        self.0.metric_type()
+        self.table.metric_type()
+    }
+}
+
+impl Label for Consistency {
+    fn all() -> Vec<Labels> {
+        Self::LEVELS.map(|level| vec![("level", level.name())]).into()
+    }
+
+    fn index(self) -> usize {
+        self as usize
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{DoorName, HandshakeFailure, Refused, SecuredDoor, requests::DOORS};
     use prometheus_client::{encoding::text, registry::Registry};
 
-    #[test]
-    fn each_level_is_counted_under_its_own_name() {
-        let (mut registry, counters, mut text) = (Registry::default(), ByLevel::default(), String::new());
-        registry.register("repairs", "Repairs", counters.clone());
-        for (times, level) in Consistency::LEVELS.into_iter().enumerate() {
-            (0..times).for_each(|_| counters.inc(level));
+    /// Counts each label as often as its place says, and compares what is told of it.
+    fn check<L: Label + fmt::Debug + Send + Sync + 'static>(labels: &[L], told: impl Fn(L) -> String) {
+        let (mut registry, counters, mut text) =
+            (Registry::default(), Counters::<L>::default(), String::new());
+        registry.register("count", "Count", counters.clone());
+        for (times, label) in labels.iter().enumerate() {
+            (0..times).for_each(|_| counters.inc(*label));
         }
         text::encode(&mut text, &registry).unwrap();
-        for (times, level) in Consistency::LEVELS.into_iter().enumerate() {
-            let line = format!("repairs_total{{level=\"{level}\"}} {times}");
-            assert!(text.lines().any(|found| found == line), "no {line:?} in {text}");
-        }
+        let counted: Vec<&str> = text.lines().filter(|line| line.starts_with("count_total")).collect();
+        let expected = labels.iter().enumerate();
+        let expected = expected.map(|(times, label)| format!("count_total{{{}}} {times}", told(*label)));
+        assert_eq!(counted, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn each_label_is_counted_under_its_own_name() {
+        check(&Consistency::LEVELS, |level| format!(r#"level="{level}""#));
+        check(&SecuredDoor::ALL, |door| format!(r#"door="{}""#, door.name()));
+        let failures = SecuredDoor::ALL.map(|door| HandshakeFailure::ALL.map(|why| (door, why)));
+        check(failures.as_flattened(), |(door, why)| {
+            format!(r#"door="{}",reason="{}""#, door.name(), why.name())
+        });
+        let refusals =
+            [DoorName::Resp, DoorName::Grpc, DoorName::Rest].map(|door| Refused::ALL.map(|why| (door, why)));
+        check(refusals.as_flattened(), |(door, why)| {
+            format!(r#"door="{}",reason="{}""#, DOORS[door as usize], why.name())
+        });
     }
 }

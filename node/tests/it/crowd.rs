@@ -6,8 +6,8 @@ use crate::{
     ports::free_addresses,
     raw::{Raw, command, http_get, metric, metric_sum},
 };
-use std::net::SocketAddr;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle, time::Instant};
 
 const MIB: u64 = 1 << 20;
 const MAX_MEMORY: u64 = 64 * MIB;
@@ -23,15 +23,17 @@ const SLOW: usize = 40;
 const BROKEN: usize = 40;
 const LARGE: usize = MIB as usize;
 const ROUNDS: usize = 1500;
+/// By when they are done, and bad ones were too many.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Asks for large values and reads none of them, time and again.
 async fn slow(address: SocketAddr) {
     loop {
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
         let _ = stream.write_all(&command(&[b"GET", b"large"]).repeat(8)).await;
-        // The node lets go of it sooner or later, and of others before.
+        // The node lets go of it sooner or later, and of others before. This is its pace: nothing is waited for.
         while stream.write_all(b"PING\r\n").await.is_ok() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }
@@ -49,7 +51,8 @@ async fn broken(address: SocketAddr) {
             let aborted: TcpStream = open.remove(0);
             let _ = aborted.set_zero_linger();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        // Its pace, too: all of them make a few thousand connections a second.
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
@@ -96,7 +99,7 @@ async fn a_crowd_of_bad_clients_neither_disturbs_good_ones_nor_fills_the_memory(
         .collect();
 
     let let_go = |text: &str| metric_sum(text, "shoal_connections_ended_total", r#"reason="client_memory""#);
-    let (mut highest, mut round) = (0, 0);
+    let (mut highest, mut round, begun) = (0, 0, Instant::now());
     // Until good clients have had many answers, and bad ones have been too many.
     loop {
         let (key, value) = (format!("key{}", round % 100), format!("value{round}"));
@@ -104,6 +107,7 @@ async fn a_crowd_of_bad_clients_neither_disturbs_good_ones_nor_fills_the_memory(
         assert_eq!(good.ask(&[b"GET", key.as_bytes()]).await, format!("${}", value.len()));
         assert_eq!(good.line().await, value);
         round += 1;
+        assert!(begun.elapsed() < DEADLINE, "{round} rounds, and nobody was let go");
         if round % 100 == 0 {
             let text = metrics().await;
             highest = highest.max(metric(&text, "process_resident_memory_bytes"));

@@ -4,7 +4,6 @@ use crate::{
     cluster::{TestCluster, eventually},
     raw::Raw,
 };
-use std::time::Duration;
 use tokio::net::TcpStream;
 
 async fn set(client: &mut Raw, name: &str, value: &str) {
@@ -51,10 +50,11 @@ async fn a_node_takes_up_what_it_is_told_at_once() {
     assert_eq!(idle.ask(&[b"PING"]).await, "+PONG");
     set(&mut client, "timeout", "1").await;
     let gone = tokio::spawn(async move { idle.rest().await });
-    while !gone.is_finished() {
+    eventually("the idle client is let go", async || {
         assert_eq!(client.ask(&[b"PING"]).await, "+PONG");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        gone.is_finished()
+    })
+    .await;
     assert_eq!(gone.await.unwrap(), "");
     set(&mut client, "timeout", "0").await;
     let ended = r#"shoal_connections_ended_total{door="resp",reason="idle"} 1"#;

@@ -120,7 +120,7 @@ impl Answer {
 
 fn write_value(value: Option<&Value>, writer: &mut Writer<'_>) {
     match value {
-        Some(value) => writer.bulk(value.as_bytes()),
+        Some(value) => writer.value(value),
         None => writer.null(),
     }
 }

@@ -5,6 +5,7 @@ use super::{
     answer::Answer,
     clients::{Holding, Present},
     command::{self, CommandError, Context, Prepared},
+    output::Output,
     parser::{Parsed, Parser},
     patience::{Awaited, Patience},
     pipeline::Pipeline,
@@ -16,12 +17,12 @@ use crate::{
     limits,
     metrics::{Ending, Refused},
 };
-use bytes::BytesMut;
+use bytes::{BufMut as _, BytesMut};
 use futures::FutureExt as _;
 use shoal_proto::types::UnixMillis;
 use std::{
     future::{pending, poll_fn},
-    io,
+    io::{self, IoSlice},
     mem::MaybeUninit,
     pin::{Pin, pin},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -82,9 +83,14 @@ where
     ended.map(drop)
 }
 
-/// Gives bytes to the socket, or without any what TLS still holds. Returns how many it took.
-async fn push(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<usize> {
-    if bytes.is_empty() { writer.flush().await.map(|()| 0) } else { writer.write(bytes).await }
+/// Gives the next bytes to the socket, or without any what TLS still holds. Returns how many it took.
+async fn push(writer: &mut (impl AsyncWrite + Unpin), output: &Output) -> io::Result<usize> {
+    let mut pieces = [IoSlice::new(&[]); limits::RESP_PIECES];
+    match output.next(&mut pieces) {
+        [] => writer.flush().await.map(|()| 0),
+        [piece] => writer.write(piece).await,
+        pieces => writer.write_vectored(pieces).await,
+    }
 }
 
 /// Until then; forever without an instant.
@@ -118,12 +124,10 @@ struct Connection<'a> {
     /// A request that must wait for those under way.
     waiting: Option<Prepared>,
     input: BytesMut,
-    output: BytesMut,
-    /// How much of `output` the socket has taken.
-    written: usize,
-    /// How long the replies of the last batch were.
-    usual: usize,
+    output: Output,
     patience: Patience,
+    /// Bytes that came and went since others had their turn.
+    moved: usize,
     /// The socket has taken all, and TLS still holds some of it.
     unflushed: bool,
     /// Nothing more is read; what was is still answered.
@@ -142,11 +146,10 @@ impl<'a> Connection<'a> {
             pipeline: Pipeline::new(door),
             waiting: None,
             input: BytesMut::new(),
-            output: BytesMut::new(),
-            written: 0,
+            output: Output::default(),
             unflushed: false,
-            usual: 0,
             patience: Patience::new(),
+            moved: 0,
             stopping: None,
             wrong_passwords: 0,
         }
@@ -163,6 +166,10 @@ impl<'a> Connection<'a> {
         let mut let_go = pin!(self.present.ended());
         let mut prove_by = None;
         loop {
+            if self.moved >= limits::RESP_TURN_BYTES {
+                self.moved = 0;
+                tokio::task::yield_now().await;
+            }
             let turn = match self.turn() {
                 Turn::Rest => {
                     tokio::time::sleep(self.door.wrong_password_pause).await;
@@ -177,9 +184,8 @@ impl<'a> Connection<'a> {
                 timeout(self.door.stall, writer.shutdown()).await??;
                 return Ok(self.stopping.unwrap_or_default());
             }
-            let Self {
-                door, session, input, output, written, unflushed, pipeline, stopping, patience, ..
-            } = &mut *self;
+            let Self { door, session, input, output, unflushed, pipeline, stopping, patience, .. } =
+                &mut *self;
             let (stopping, unflushed, idle) = (stopping.is_some(), *unflushed, pipeline.is_empty());
             let full = output.len() >= limits::RESP_CHUNK_BYTES;
             let (room, stall) = if session.identity.is_some() {
@@ -200,7 +206,7 @@ impl<'a> Connection<'a> {
                 biased;
                 ending = &mut let_go => return Ok(ending),
                 answer = pipeline.next(), if !full && !pipeline.is_empty() => self.put(answer),
-                count = push(writer, &output[*written..]), if unflushed || !output.is_empty() => {
+                count = push(writer, output), if unflushed || !output.is_empty() => {
                     if self.wrote(count?)? {
                         // At once, but for TLS that waits for its socket.
                         self.unflushed = writer.flush().now_or_never().transpose()?.is_none();
@@ -210,7 +216,7 @@ impl<'a> Connection<'a> {
                 () = &mut shutdown, if !stopping => self.stopping = Some(Ending::Shutdown),
                 count = receive(reader, input), if reading => match count? {
                     0 => self.stopping = Some(Ending::Left),
-                    count => self.patience.moved(count),
+                    count => self.moved(count),
                 },
                 () = until(prove_by), if !stopping && idle => self.is_late(),
                 // Made when first polled: a timer costs nothing while the client is quick.
@@ -228,8 +234,8 @@ impl<'a> Connection<'a> {
         self.session.identity = self.door.gate.renewed(self.session.identity.take());
         let wrong_passwords = self.wrong_passwords;
         let mut received = 0;
-        if self.output.capacity() == 0 && !self.input.is_empty() {
-            self.output.reserve(self.usual);
+        if !self.input.is_empty() {
+            self.output.prepare();
         }
         let turn = loop {
             if self.wrong_passwords > wrong_passwords {
@@ -294,8 +300,8 @@ impl<'a> Connection<'a> {
         Holding {
             unread: self.input.len(),
             input: self.input.capacity() + self.parser.held_bytes(),
-            unsent: self.output.len() - self.written,
-            output: self.output.capacity(),
+            unsent: self.output.unsent(),
+            output: self.output.held_bytes(),
             running: self.pipeline.len(),
             under_way: self.pipeline.held_bytes(),
         }
@@ -322,7 +328,7 @@ impl<'a> Connection<'a> {
 
     /// Answers what needs no coordinator.
     fn answer(&mut self, prepared: Prepared) {
-        let (mute, answered) = (self.session.is_mute(), self.output.len());
+        let (mute, place) = (self.session.is_mute(), self.output.place());
         let writer = Writer::new(&mut self.output, self.session.protocol);
         let mut context = Context { door: self.door, session: &mut self.session, writer };
         let result = match prepared {
@@ -347,7 +353,7 @@ impl<'a> Connection<'a> {
         }
         // `CLIENT REPLY ON` ends the silence, and is itself answered.
         if mute && self.session.replies != Replies::On {
-            self.output.truncate(answered);
+            self.output.forget(place);
         }
         if self.session.closing {
             self.stopping.get_or_insert(ending);
@@ -376,21 +382,17 @@ impl<'a> Connection<'a> {
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.patience.moved(count);
-        self.written += count;
-        let all = self.written == self.output.len();
+        self.moved(count);
+        let all = self.output.took(count);
         if all {
-            self.written = 0;
             self.patience.renew();
-            // One large reply must not keep its memory for the life of the connection.
-            if self.output.capacity() > limits::RESP_KEPT_BYTES {
-                self.usual = self.output.len().min(limits::RESP_CHUNK_BYTES);
-                self.output = BytesMut::new();
-            } else {
-                self.output.clear();
-            }
         }
         Ok(all)
+    }
+
+    fn moved(&mut self, count: usize) {
+        self.patience.moved(count);
+        self.moved += count;
     }
 }
 
@@ -398,7 +400,7 @@ impl<'a> Connection<'a> {
 async fn receive(reader: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> io::Result<usize> {
     if !input.is_empty() {
         input.reserve(limits::RESP_READ_BYTES);
-        return reader.read_buf(input).await;
+        return reader.read_buf(&mut input.limit(limits::RESP_TURN_BYTES)).await;
     }
     poll_fn(|context| {
         let mut bytes = [const { MaybeUninit::uninit() }; limits::RESP_READ_BYTES];

@@ -85,8 +85,7 @@ fn integer(number: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontend::resp::writer::Protocol;
-    use bytes::BytesMut;
+    use crate::frontend::resp::{output::Output, writer::Protocol};
     use shoal_proto::types::{Key, Phase, Stamped, Tag, Value, Vnode, WriterId};
 
     fn explanation() -> Explanation {
@@ -122,7 +121,7 @@ mod tests {
 
     /// What is written, a blank for every line end.
     fn written(protocol: Protocol) -> String {
-        let mut output = BytesMut::new();
+        let mut output = Output::default();
         write(&explanation(), &mut Writer::new(&mut output, protocol));
         String::from_utf8(output.to_vec()).unwrap().replace("\r\n", " ")
     }

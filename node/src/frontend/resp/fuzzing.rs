@@ -1,7 +1,7 @@
 //! What bytes of a RESP client must never do.
 
 use super::{
-    Writer,
+    Output, Writer,
     command::{Context, Prepared, prepare},
     parser::{Parsed, Parser, ProtocolError},
     session::{Replies, Session},
@@ -41,7 +41,7 @@ pub fn commands(data: &[u8]) {
     let mut session = Session::new(1, "127.0.0.1:1".into(), "".into(), NOW, door.gate.anonymous());
     for parsed in requests([data]).0 {
         let Parsed::Request(request) = parsed else { continue };
-        let mut output = BytesMut::new();
+        let mut output = Output::default();
         let prepared = prepare(&door, &mut session, request, NOW);
         let writer = Writer::new(&mut output, session.protocol);
         let mut context = Context { door: &door, session: &mut session, writer };
@@ -59,6 +59,7 @@ pub fn commands(data: &[u8]) {
         if output.is_empty() && session.replies != Replies::On {
             continue;
         }
+        let output = output.to_vec();
         let rest =
             reply(&output).unwrap_or_else(|| panic!("no reply: {:?}", output.escape_ascii().to_string()));
         assert!(rest.is_empty(), "more than one reply: {:?}", output.escape_ascii().to_string());

@@ -9,6 +9,7 @@
 //! - [`Parser`] and [`Writer`] are pure: bytes and requests, replies and bytes.
 //! - `command` knows every command: it turns a request into a plan for the coordinator, or answers it.
 //! - `pipeline` runs plans side by side and gives their answers back in order.
+//! - `output` keeps replies until the socket takes them, large values as they are.
 //! - `connection` moves bytes between the socket and the above.
 
 mod answer;
@@ -21,6 +22,7 @@ mod explanation;
 pub(crate) mod fuzzing;
 mod inline;
 mod outcome;
+mod output;
 mod parser;
 mod patience;
 mod pipeline;
@@ -31,6 +33,7 @@ mod since_reset;
 mod writer;
 
 pub use connection::{Ends, serve};
+pub use output::Output;
 pub use parser::{Parsed, Parser, ProtocolError, TooLarge};
 pub use request::Request;
 pub use writer::{Protocol, Writer};

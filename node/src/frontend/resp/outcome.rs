@@ -61,13 +61,12 @@ fn one(outcome: &Outcome, writer: &mut Writer<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frontend::resp::testing::outcome;
-    use bytes::BytesMut;
+    use crate::frontend::resp::{output::Output, testing::outcome};
     use shoal_proto::types::UnixMillis;
     use std::time::Duration;
 
     fn written(outcomes: &[Outcome], protocol: Protocol) -> String {
-        let mut output = BytesMut::new();
+        let mut output = Output::default();
         write(outcomes, &mut Writer::new(&mut output, protocol), |writer| writer.ok());
         String::from_utf8(output.to_vec()).unwrap().replace("\r\n", " ")
     }

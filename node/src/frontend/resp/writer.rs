@@ -1,4 +1,7 @@
-use bytes::{BufMut as _, BytesMut};
+use super::output::Output;
+use crate::limits;
+use bytes::BufMut as _;
+use shoal_proto::types::Value;
 
 /// The version of the protocol a client asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,16 +24,16 @@ impl Protocol {
     }
 }
 
-/// Encodes replies at the end of a buffer. Types RESP2 does not have are written as what Redis writes instead.
+/// Encodes replies behind those that wait. Types RESP2 does not have are written as what Redis writes instead.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    output: &'a mut BytesMut,
+    output: &'a mut Output,
     protocol: Protocol,
 }
 
 impl<'a> Writer<'a> {
     /// Writes in `protocol` at the end of `output`.
-    pub fn new(output: &'a mut BytesMut, protocol: Protocol) -> Self {
+    pub fn new(output: &'a mut Output, protocol: Protocol) -> Self {
         Self { output, protocol }
     }
 
@@ -47,7 +50,7 @@ impl<'a> Writer<'a> {
 
     /// `+OK`.
     pub fn ok(&mut self) {
-        self.output.extend_from_slice(b"+OK\r\n");
+        self.output.encoded.extend_from_slice(b"+OK\r\n");
     }
 
     /// A short text without line ends.
@@ -67,15 +70,26 @@ impl<'a> Writer<'a> {
 
     /// Any bytes.
     pub fn bulk(&mut self, bytes: &[u8]) {
-        self.output.reserve(bytes.len() + 2 + HEADER_BYTES);
+        self.output.encoded.reserve(bytes.len() + 2 + HEADER_BYTES);
         self.header(b'$', bytes.len() as i64);
-        self.output.extend_from_slice(bytes);
-        self.output.extend_from_slice(b"\r\n");
+        self.output.encoded.extend_from_slice(bytes);
+        self.output.encoded.extend_from_slice(b"\r\n");
+    }
+
+    /// A value. A large one is not copied.
+    pub fn value(&mut self, value: &Value) {
+        let bytes = value.as_bytes();
+        if bytes.len() < limits::RESP_SHARED_BYTES {
+            return self.bulk(bytes);
+        }
+        self.header(b'$', bytes.len() as i64);
+        self.output.share(value.to_bytes());
+        self.output.encoded.extend_from_slice(b"\r\n");
     }
 
     /// No value.
     pub fn null(&mut self) {
-        self.output.extend_from_slice(match self.protocol {
+        self.output.encoded.extend_from_slice(match self.protocol {
             Protocol::Resp2 => b"$-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -83,7 +97,7 @@ impl<'a> Writer<'a> {
 
     /// No array.
     pub fn null_array(&mut self) {
-        self.output.extend_from_slice(match self.protocol {
+        self.output.encoded.extend_from_slice(match self.protocol {
             Protocol::Resp2 => b"*-1\r\n",
             Protocol::Resp3 => b"_\r\n",
         });
@@ -121,9 +135,9 @@ impl<'a> Writer<'a> {
             Protocol::Resp2 => self.bulk(text.as_bytes()),
             Protocol::Resp3 => {
                 self.header(b'=', text.len() as i64 + 4);
-                self.output.extend_from_slice(b"txt:");
-                self.output.extend_from_slice(text.as_bytes());
-                self.output.extend_from_slice(b"\r\n");
+                self.output.encoded.extend_from_slice(b"txt:");
+                self.output.encoded.extend_from_slice(text.as_bytes());
+                self.output.encoded.extend_from_slice(b"\r\n");
             }
         }
     }
@@ -136,10 +150,10 @@ impl<'a> Writer<'a> {
 
     /// Line ends would end the reply early, so they become blanks.
     fn line(&mut self, kind: u8, text: &str) {
-        self.output.put_u8(kind);
+        self.output.encoded.put_u8(kind);
         let clean = |byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte };
-        self.output.extend(text.bytes().map(clean));
-        self.output.extend_from_slice(b"\r\n");
+        self.output.encoded.extend(text.bytes().map(clean));
+        self.output.encoded.extend_from_slice(b"\r\n");
     }
 
     fn header(&mut self, kind: u8, value: i64) {
@@ -163,7 +177,7 @@ impl<'a> Writer<'a> {
             place(b'-');
         }
         place(kind);
-        self.output.extend_from_slice(&line[at..]);
+        self.output.encoded.extend_from_slice(&line[at..]);
     }
 }
 
@@ -175,7 +189,7 @@ mod tests {
     use super::*;
 
     fn written(protocol: Protocol, write: impl FnOnce(&mut Writer<'_>)) -> String {
-        let mut output = BytesMut::new();
+        let mut output = Output::default();
         write(&mut Writer::new(&mut output, protocol));
         String::from_utf8(output.to_vec()).unwrap()
     }

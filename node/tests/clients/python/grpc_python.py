@@ -2,110 +2,101 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import grpc
+import scenarios
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from harness import PATIENCE, addresses, expect, main, node_killed, refused, scenario
+from scenarios import Methods
 
 sys.path.append(str(Path(__file__).parents[4] / "client/examples/python"))
 import cache as example
 
+kv = example.kv
 NODES = [f"{host}:{port}" for host, port in addresses("GRPC")]
-MANY = 100
 
 
-async def basics(variant):
-    cache = example.Cache(NODES)
-    kv = example.kv
+class Grpc(Methods):
+    name = b"grpc"
 
-    def connected():
-        grpc.channel_ready_future(cache.channel).result(timeout=PATIENCE)
+    def __init__(self):
+        self.cache = example.Cache(NODES)
 
-    def reflected():
-        """Finds the services, describes one, and calls it by nothing but its description."""
-        channel = grpc.insecure_channel(NODES[0])
-        database = ProtoReflectionDescriptorDatabase(channel)
-        services = database.get_services()
-        for service in ("shoal.kv.v1.Kv", "shoal.admin.v1.Admin", "grpc.health.v1.Health"):
-            expect(service in services, True)
-        method = DescriptorPool(database).FindServiceByName("shoal.kv.v1.Kv").methods_by_name["Get"]
-        ask, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-        call = channel.unary_unary(
-            "/shoal.kv.v1.Kv/Get", request_serializer=ask.SerializeToString, response_deserializer=answer.FromString
-        )
-        expect(call(ask(key=b"grpc:missing"), timeout=2).HasField("value"), False)
+    def connect(self):
+        grpc.channel_ready_future(self.cache.channel).result(timeout=PATIENCE)
+        reflected()
         return "reflection, too"
 
-    def connect():
-        connected()
-        return reflected()
+    def set(self, key, value, ttl=None):
+        self.cache.set(key, value, ttl=seconds(ttl))
 
-    def set_get():
-        cache.set(b"grpc:a", b"hello")
-        expect(cache.get(b"grpc:a")[0], b"hello")
-        expect(cache.get(b"grpc:missing")[0], None)
+    def get(self, key):
+        return self.cache.get(key)[0]
 
-    def binary():
-        value = bytes(range(256)) * 256
-        cache.set(b"grpc:\x00\xff\r\n", value)
-        expect(cache.get(b"grpc:\x00\xff\r\n")[0], value)
+    def exists(self, key):
+        return self.get(key) is not None
 
-    def delete():
-        cache.set(b"grpc:gone", b"x")
-        expect(cache.delete(b"grpc:gone"), True)
-        expect(cache.get(b"grpc:gone")[0], None)
+    def delete(self, *keys):
+        return int(self.cache.delete(keys[0])) if len(keys) == 1 else self.cache.delete_many(list(keys))
 
-    def expiry():
-        cache.set(b"grpc:expiring", b"x", ttl=100)
-        expect(99_000 < cache.get(b"grpc:expiring")[1].ttl_ms <= 100_000, True)
-        expect(cache.expire(b"grpc:expiring", 5), True)
-        expect(4_000 < cache.get(b"grpc:expiring")[1].ttl_ms <= 5_000, True)
-        expect(cache.expire(b"grpc:expiring", 0), True)
-        expect(cache.get(b"grpc:expiring")[1].expires_at, 0)
-        cache.set(b"grpc:expiring", b"x", ttl=0.03)
-        deadline = time.time() + PATIENCE
-        while cache.get(b"grpc:expiring")[0] is not None:
-            expect(time.time() < deadline, True)
+    def left(self, key):
+        outcome = self.cache.get(key)[1]
+        return outcome.ttl_ms if outcome.expires_at else None
 
-    def batch():
-        values = {b"grpc:%d" % i: b"%d" % i for i in range(MANY)}
-        expect(cache.set_many(values), [])
-        expect(cache.get_many([*values, b"grpc:missing"]), [*values.values(), None])
-        expect(cache.delete_many(list(values)), MANY)
+    def expire(self, key, ttl):
+        return self.cache.expire(key, seconds(ttl))
 
-    def pipeline():
-        sets = [kv.Operation(set=kv.SetRequest(key=b"grpc:p%d" % i, value=b"%d" % i)) for i in range(500)]
-        expect([result.WhichOneof("result") for result in cache.pipeline(sets)], ["set"] * 500)
-        gets = [kv.Operation(get=kv.GetRequest(key=b"grpc:p%d" % i, consistency=example.QUORUM)) for i in range(500)]
-        expect([result.get.value for result in cache.pipeline(gets)], [b"%d" % i for i in range(500)])
+    def set_many(self, values):
+        expect(self.cache.set_many(values), [])
 
-    def level():
-        expect(cache.set(b"grpc:level", b"x", level=example.ALL).reached, example.ALL)
-        value, outcome = cache.get(b"grpc:level", level=example.QUORUM)
+    def get_many(self, keys):
+        return self.cache.get_many(keys)
+
+    def pipeline(self, values):
+        sets = [kv.Operation(set=kv.SetRequest(key=key, value=value)) for key, value in values.items()]
+        expect([result.WhichOneof("result") for result in self.cache.pipeline(sets)], ["set"] * len(values))
+        gets = [kv.Operation(get=kv.GetRequest(key=key, consistency=example.QUORUM)) for key in values]
+        return [result.get.value for result in self.cache.pipeline(gets)]
+
+    def level(self):
+        expect(self.cache.set(b"grpc:level", b"x", level=example.ALL).reached, example.ALL)
+        value, outcome = self.cache.get(b"grpc:level", level=example.QUORUM)
         expect((value, outcome.reached, outcome.answered), (b"x", example.QUORUM, 2))
 
-    async def refusal():
-        await refused(lambda: cache.get(b"x" * 70_000), grpc.RpcError, "exceeds the limit of 65536 bytes")
+    async def refusal(self):
+        await refused(lambda: self.cache.get(b"x" * 70_000), grpc.RpcError, "exceeds the limit of 65536 bytes")
         try:
-            cache.get(b"x", level=77)
+            self.cache.get(b"x", level=77)
             raise AssertionError("a level nobody has was taken")
         except grpc.RpcError as error:
             expect("(shoal/INVALID, google.rpc.BadRequest)" in example.explain(error), True)
-        await refused(lambda: cache.stub.Get(kv.GetRequest(), timeout=-1), grpc.RpcError, "DEADLINE_EXCEEDED")
+        await refused(lambda: self.cache.stub.Get(kv.GetRequest(), timeout=-1), grpc.RpcError, "DEADLINE_EXCEEDED")
 
-    await scenario("connect", connect)
-    await scenario("set, get", set_get)
-    await scenario("binary", binary)
-    await scenario("delete", delete)
-    await scenario("expiry", expiry)
-    await scenario("batch", batch)
-    await scenario("pipeline", pipeline)
-    await scenario("level", level)
-    await scenario("refusal", refusal)
+
+def seconds(ms):
+    return (ms or 0) / 1000
+
+
+def reflected():
+    """Finds the services, describes one, and calls it by nothing but its description."""
+    channel = grpc.insecure_channel(NODES[0])
+    database = ProtoReflectionDescriptorDatabase(channel)
+    services = database.get_services()
+    for service in ("shoal.kv.v1.Kv", "shoal.admin.v1.Admin", "grpc.health.v1.Health"):
+        expect(service in services, True)
+    method = DescriptorPool(database).FindServiceByName("shoal.kv.v1.Kv").methods_by_name["Get"]
+    ask, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    call = channel.unary_unary(
+        "/shoal.kv.v1.Kv/Get", request_serializer=ask.SerializeToString, response_deserializer=answer.FromString
+    )
+    expect(call(ask(key=b"grpc:missing"), timeout=2).HasField("value"), False)
+
+
+async def basics(variant):
+    await scenarios.basics(Grpc())
 
 
 async def kill(variant):

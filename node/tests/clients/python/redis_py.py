@@ -1,11 +1,12 @@
 """redis-py: one node or the cluster, blocking or with asyncio, RESP2 or RESP3."""
 
 import os
-import time
 
 import redis
 import redis.asyncio
-from harness import PATIENCE, addresses, done, expect, main, node_killed, refused, scenario
+import scenarios
+from harness import addresses, done, expect, main, node_killed, refused, scenario
+from scenarios import Methods
 
 VARIANTS = {
     "resp2": (redis.Redis, 2),
@@ -14,7 +15,6 @@ VARIANTS = {
     "asyncio": (redis.asyncio.Redis, 3),
     "asyncio-cluster": (redis.asyncio.RedisCluster, 3),
 }
-MANY = 100
 
 
 def connect(variant, **settings):
@@ -28,86 +28,77 @@ def connect(variant, **settings):
     return kind(protocol=protocol, socket_timeout=2, socket_connect_timeout=2, **settings)
 
 
-async def basics(variant):
-    client = connect(variant)
-    cluster = "cluster" in variant
+class Redis(Methods):
+    def __init__(self, variant):
+        self.variant, self.cluster, self.redis = variant, "cluster" in variant, connect(variant)
+        self.name = f"py:{variant}".encode()
 
-    async def connected():
-        expect(await done(client.ping()), True)
+    async def connect(self):
+        expect(await done(self.redis.ping()), True)
 
-    async def set_get():
-        expect(await done(client.set(f"py:{variant}", "hello")), True)
-        expect(await done(client.get(f"py:{variant}")), b"hello")
-        expect(await done(client.get(f"py:{variant}:missing")), None)
+    async def set(self, key, value, ttl=None):
+        expect(await done(self.redis.set(key, value, px=ttl)), True)
 
-    async def binary():
-        key, value = b"py:\x00\xff\r\n:" + variant.encode(), bytes(range(256)) * 256
-        await done(client.set(key, value))
-        expect(await done(client.get(key)), value)
+    def get(self, key):
+        return self.redis.get(key)
 
-    async def delete():
-        await done(client.set(f"py:{variant}:gone", "x"))
-        expect(await done(client.delete(f"py:{variant}:gone")), 1)
-        expect(await done(client.exists(f"py:{variant}:gone")), 0)
+    async def exists(self, key):
+        return bool(await done(self.redis.exists(key)))
 
-    async def expiry():
-        key = f"py:{variant}:expiring"
-        await done(client.set(key, "x", ex=100))
-        expect(await done(client.ttl(key)) in (99, 100), True)
-        expect(await done(client.pexpire(key, 5000)), 1)
-        expect(4000 < await done(client.pttl(key)) <= 5000, True)
-        expect(await done(client.persist(key)), 1)
-        expect(await done(client.ttl(key)), -1)
-        await done(client.set(key, "x", px=30))
-        deadline = time.time() + PATIENCE
-        while await done(client.get(key)) is not None:
-            expect(time.time() < deadline, True)
+    def delete(self, *keys):
+        return self.redis.delete(*keys)
 
-    async def batch():
-        values = {f"py:{variant}:{i}": str(i).encode() for i in range(MANY)}
-        # What spans slots has names of its own in redis-py's cluster mode.
-        mset, mget = (client.mset_nonatomic, client.mget_nonatomic) if cluster else (client.mset, client.mget)
-        await done(mset(values))
-        expect(await done(mget([*values, "py:missing"])), [*values.values(), None])
-        expect(await done(client.delete(*values)), MANY)
+    async def left(self, key):
+        # In seconds first, to have both tried.
+        if await done(self.redis.ttl(key)) == -1:
+            return None
+        return await done(self.redis.pttl(key))
 
-    async def pipeline():
-        pipe = client.pipeline(transaction=False) if not cluster else client.pipeline()
-        for i in range(500):
-            pipe.set(f"py:{variant}:p{i}", i)
-            pipe.get(f"py:{variant}:p{i}")
-        expect(await done(pipe.execute()), [True if i % 2 == 0 else b"%d" % (i // 2) for i in range(1000)])
+    async def expire(self, key, ttl):
+        return bool(await done(self.redis.persist(key) if ttl is None else self.redis.pexpire(key, ttl)))
 
-    async def level():
-        expect(await done(client.execute_command("CL", "QUORUM", "SET", f"py:{variant}:level", "x")), b"OK")
-        expect(await done(client.execute_command("CL", "ALL", "GET", f"py:{variant}:level")), b"x")
+    # What spans slots has names of its own in redis-py's cluster mode.
+    def set_many(self, values):
+        return self.redis.mset_nonatomic(values) if self.cluster else self.redis.mset(values)
+
+    def get_many(self, keys):
+        return self.redis.mget_nonatomic(keys) if self.cluster else self.redis.mget(keys)
+
+    async def pipeline(self, values):
+        pipe = self.redis.pipeline() if self.cluster else self.redis.pipeline(transaction=False)
+        for key, value in values.items():
+            pipe.set(key, value)
+            pipe.get(key)
+        answers = await done(pipe.execute())
+        expect(answers[::2], [True] * len(values))
+        return answers[1::2]
+
+    async def level(self):
+        key, command = self.name + b":level", self.redis.execute_command
+        expect(await done(command("CL", "QUORUM", "SET", key, "x")), b"OK")
+        expect(await done(command("CL", "ALL", "GET", key)), b"x")
         await refused(
-            lambda: client.execute_command("CL", "MOST", "GET", "x"), redis.ResponseError, "unknown consistency level"
+            lambda: command("CL", "MOST", "GET", "x"), redis.ResponseError, "unknown consistency level"
         )
-        if variant == "asyncio-cluster":
+        if self.variant == "asyncio-cluster":
             return "per command only"
-        careful = at_quorum(variant)
+        careful = at_quorum(self.variant)
         # A command without a key needs to be told a node in cluster mode.
-        aimed = {"target_nodes": careful.get_random_node()} if cluster else {}
+        aimed = {"target_nodes": careful.get_random_node()} if self.cluster else {}
         expect(await done(careful.execute_command("CL", **aimed)), b"QUORUM")
         await close(careful)
 
-    async def refusal():
+    async def refusal(self):
         # In cluster mode redis-py itself refuses what COMMAND does not list, such as INCR.
-        call = (lambda: client.set("x", "y", nx=True)) if cluster else (lambda: client.incr("x"))
+        call = (lambda: self.redis.set("x", "y", nx=True)) if self.cluster else (lambda: self.redis.incr("x"))
         await refused(call, redis.ResponseError, "read-modify-write")
-        expect(await done(client.ping()), True)
+        await self.connect()
 
-    await scenario("connect", connected)
-    await scenario("set, get", set_get)
-    await scenario("binary", binary)
-    await scenario("delete", delete)
-    await scenario("expiry", expiry)
-    await scenario("batch", batch)
-    await scenario("pipeline", pipeline)
-    await scenario("level", level)
-    await scenario("refusal", refusal)
-    await close(client)
+
+async def basics(variant):
+    client = Redis(variant)
+    await scenarios.basics(client)
+    await close(client.redis)
 
 
 def at_quorum(variant):

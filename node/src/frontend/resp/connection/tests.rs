@@ -288,6 +288,24 @@ async fn an_idle_client_holds_nothing() {
 }
 
 #[tokio::test]
+async fn large_values_arrive_whole_and_in_their_places() {
+    let door = door(Arc::default());
+    let mut client = Client::connect(&door);
+    let bulk = |byte: &str, len: usize| format!("${len}\r\n{}\r\n", byte.repeat(len));
+    let large = bulk("x", 2 * limits::RESP_TURN_BYTES + 1);
+    let shared = bulk("y", limits::RESP_SHARED_BYTES);
+    for (key, value) in [("a", &large), ("b", &shared)] {
+        client.send(format!("*3\r\n$3\r\nSET\r\n$1\r\n{key}\r\n{value}").as_bytes()).await;
+        client.expect("+OK\r\n").await;
+    }
+    client.send(b"PING\r\nMGET b nobody a b\r\nGET b\r\nPING\r\nGET a\r\nQUIT\r\n").await;
+    let expected = format!("+PONG\r\n*4\r\n{shared}$-1\r\n{large}{shared}{shared}+PONG\r\n{large}+OK\r\n");
+    let (told, ended) = client.rest().await;
+    assert!(told == expected, "{} bytes instead of {}", told.len(), expected.len());
+    ended.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_end_its_request_is_let_go() {
     let mut door = open_door(Arc::default());
     door.stall = Duration::from_millis(20);
@@ -298,7 +316,7 @@ async fn a_client_that_does_not_end_its_request_is_let_go() {
         assert_eq!(client.rest().await.0, "");
     }
     assert_eq!(door.counters.connections.ended(Ending::SlowRequest), 3);
-    // Between requests there is time.
+    // Between requests there is time: that nothing happens takes a while to see.
     let mut client = Client::connect(&door);
     client.ask("PING", "+PONG\r\n").await;
     tokio::time::sleep(3 * door.stall).await;

@@ -1,6 +1,9 @@
 //! The crate `fred`: one node or the cluster.
 
-use crate::harness::{self, Cache, Secrets, addresses, refused, tell};
+use crate::{
+    harness::{self, Secrets, addresses, tell},
+    scenarios::{self, Methods},
+};
 use anyhow::{Result, bail, ensure};
 use fred::{
     prelude::*,
@@ -10,13 +13,15 @@ use fred::{
     },
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const VERSION: &str = "10.1.0";
-const MANY: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-struct Fred(Client);
+struct Fred {
+    variant: String,
+    client: Client,
+}
 
 async fn open(variant: &str, secrets: &Secrets) -> Result<Client> {
     let nodes: Vec<Server> = addresses().into_iter().map(|(host, port)| Server::new(host, port)).collect();
@@ -57,121 +62,106 @@ pub async fn run(variant: &str, mode: &str) -> Result<()> {
         tell("password, TLS", password_tls(variant).await);
         return Ok(());
     }
-    let client = open(variant, &Secrets::default()).await?;
+    let mut client = Fred { variant: variant.into(), client: open(variant, &Secrets::default()).await? };
     if mode == "kill" {
         let name = format!("fred-{variant}");
-        tell("node killed", harness::node_killed(&name, variant == "cluster", &mut Fred(client)).await);
-        return Ok(());
+        tell("node killed", harness::node_killed(&name, client.is_cluster(), &mut client).await);
+    } else {
+        scenarios::run(&mut client).await;
     }
-    let c = &client;
-    tell("connect", ping(c).await);
-    tell("set, get", set_get(c, variant).await);
-    tell("binary", binary(c, variant).await);
-    tell("delete", delete(c, variant).await);
-    tell("expiry", expiry(c, variant).await);
-    tell("batch", batch(c, variant).await);
-    tell("pipeline", pipeline(c, variant).await);
-    tell("level", level(c, variant).await);
-    tell("refusal", refusal(c, variant).await);
     Ok(())
 }
 
-async fn ping(c: &Client) -> Result<&'static str> {
-    let answer: String = c.ping(None).await?;
-    ensure!(answer == "PONG", "{answer}");
-    Ok("")
-}
-
-async fn set_get(c: &Client, variant: &str) -> Result<&'static str> {
-    let key = format!("fred:{variant}:a");
-    let () = c.set(&key, "hello", None, None, false).await?;
-    let (got, missing): (String, Option<String>) =
-        (c.get(&key).await?, c.get(format!("{key}:missing")).await?);
-    ensure!(got == "hello" && missing.is_none(), "{got} {missing:?}");
-    Ok("")
-}
-
-async fn binary(c: &Client, variant: &str) -> Result<&'static str> {
-    let key = [b"fred:\0\xff\r\n", variant.as_bytes()].concat();
-    let value: Vec<u8> = (0..=255).cycle().take(65_536).collect();
-    let () = c.set(key.as_slice(), value.as_slice(), None, None, false).await?;
-    ensure!(c.get::<Vec<u8>, _>(key.as_slice()).await? == value, "another value came back");
-    Ok("")
-}
-
-async fn delete(c: &Client, variant: &str) -> Result<&'static str> {
-    let key = format!("fred:{variant}:gone");
-    let () = c.set(&key, "x", None, None, false).await?;
-    let (deleted, exists): (u64, u64) = (c.del(&key).await?, c.exists(&key).await?);
-    ensure!(deleted == 1 && exists == 0, "{deleted} {exists}");
-    Ok("")
-}
-
-async fn expiry(c: &Client, variant: &str) -> Result<&'static str> {
-    let key = format!("fred:{variant}:expiring");
-    let () = c.set(&key, "x", Some(Expiration::EX(100)), None, false).await?;
-    let ttl: i64 = c.ttl(&key).await?;
-    let changed: i64 = c.pexpire(&key, 5000, None).await?;
-    let left: i64 = c.pttl(&key).await?;
-    let persisted: i64 = c.persist(&key).await?;
-    let never: i64 = c.ttl(&key).await?;
-    ensure!(
-        [99, 100].contains(&ttl) && changed == 1 && (4001..=5000).contains(&left),
-        "{ttl} {changed} {left}"
-    );
-    ensure!(persisted == 1 && never == -1, "{persisted} {never}");
-    let () = c.set(&key, "x", Some(Expiration::PX(30)), None, false).await?;
-    let deadline = Instant::now() + harness::PATIENCE;
-    while c.get::<Option<String>, _>(&key).await?.is_some() {
-        ensure!(Instant::now() < deadline, "it does not expire");
+impl Methods for Fred {
+    fn name(&self) -> String {
+        format!("fred:{}", self.variant)
     }
-    Ok("")
-}
 
-async fn batch(c: &Client, variant: &str) -> Result<&'static str> {
-    // In cluster mode fred takes commands of many keys only where a tag keeps them together.
-    let tag = if variant == "cluster" { "{fred:batch}" } else { "fred:batch:" };
-    let pairs: Vec<(String, String)> = (0..MANY).map(|i| (format!("{tag}{i}"), i.to_string())).collect();
-    let keys: Vec<String> = pairs.iter().map(|(key, _)| key.clone()).collect();
-    let () = c.mset(pairs).await?;
-    let values: Vec<usize> = c.mget(keys.clone()).await?;
-    ensure!(values.iter().copied().eq(0..MANY), "{values:?}");
-    let deleted: usize = c.del(keys).await?;
-    ensure!(deleted == MANY, "{deleted}");
-    Ok(if variant == "cluster" { "keys with one tag" } else { "" })
-}
-
-async fn pipeline(c: &Client, variant: &str) -> Result<&'static str> {
-    let pipeline = c.pipeline();
-    for i in 0..500_i64 {
-        let key = format!("fred:{variant}:p{i}");
-        let () = pipeline.set(&key, i, None, None, false).await?;
-        let () = pipeline.get(&key).await?;
+    /// In cluster mode fred takes commands of many keys only where a tag keeps them together.
+    fn splits_batches(&self) -> bool {
+        !self.is_cluster()
     }
-    let answers: Vec<Value> = pipeline.all().await?;
-    let values = answers.iter().skip(1).step_by(2).filter_map(Value::as_i64);
-    ensure!(answers.len() == 1000 && values.eq(0..500), "{} answers", answers.len());
-    Ok("")
-}
 
-async fn level(c: &Client, variant: &str) -> Result<&'static str> {
-    let key = format!("fred:{variant}:level");
-    let () = send(c, &["CL", "QUORUM", "SET", &key, &key]).await?;
-    let value: String = send(c, &["CL", "ALL", "GET", &key]).await?;
-    ensure!(value == key, "{value}");
-    refused(send::<Value>(c, &["CL", "MOST", "GET", "x"]).await, "unknown consistency level")?;
-    if variant == "cluster" {
-        return Ok("per command only");
+    fn splits_pipelines(&self) -> bool {
+        true
     }
-    let () = send(c, &["CL", "QUORUM"]).await?;
-    let level: String = send(c, &["CL"]).await?;
-    ensure!(level == "QUORUM", "{level}");
-    Ok("")
-}
 
-async fn refusal(c: &Client, variant: &str) -> Result<&'static str> {
-    refused(c.incr::<Value, _>(format!("fred:{variant}:n")).await, "read-modify-write")?;
-    ping(c).await
+    fn is_cluster(&self) -> bool {
+        self.variant == "cluster"
+    }
+
+    async fn ping(&mut self) -> Result<String> {
+        Ok(self.client.ping(None).await?)
+    }
+
+    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.client.set(key, value, None, None, false).await?)
+    }
+
+    async fn set_ex(&mut self, key: &str, value: &str, seconds: u32) -> Result<()> {
+        Ok(self.client.set(key, value, Some(Expiration::EX(seconds.into())), None, false).await?)
+    }
+
+    async fn set_px(&mut self, key: &str, value: &str, millis: u32) -> Result<()> {
+        Ok(self.client.set(key, value, Some(Expiration::PX(millis.into())), None, false).await?)
+    }
+
+    async fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.client.get(key).await?)
+    }
+
+    async fn del(&mut self, keys: &[String]) -> Result<usize> {
+        Ok(self.client.del(keys.to_vec()).await?)
+    }
+
+    async fn exists(&mut self, key: &str) -> Result<bool> {
+        Ok(self.client.exists(key).await?)
+    }
+
+    async fn ttl(&mut self, key: &str) -> Result<i64> {
+        Ok(self.client.ttl(key).await?)
+    }
+
+    async fn pttl(&mut self, key: &str) -> Result<i64> {
+        Ok(self.client.pttl(key).await?)
+    }
+
+    async fn pexpire(&mut self, key: &str, millis: u32) -> Result<bool> {
+        Ok(self.client.pexpire(key, millis.into(), None).await?)
+    }
+
+    async fn persist(&mut self, key: &str) -> Result<bool> {
+        Ok(self.client.persist(key).await?)
+    }
+
+    async fn mset(&mut self, pairs: &[(String, usize)]) -> Result<()> {
+        let pairs: Vec<(String, String)> =
+            pairs.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+        Ok(self.client.mset(pairs).await?)
+    }
+
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<usize>> {
+        Ok(self.client.mget(keys.to_vec()).await?)
+    }
+
+    async fn incr(&mut self, key: &str) -> Result<i64> {
+        Ok(self.client.incr(key).await?)
+    }
+
+    async fn pipeline(&mut self, pairs: &[(String, usize)]) -> Result<Vec<usize>> {
+        let pipeline = self.client.pipeline();
+        for (key, value) in pairs {
+            let () = pipeline.set(key, value.to_string(), None, None, false).await?;
+            let () = pipeline.get(key).await?;
+        }
+        let answers: Vec<Value> = pipeline.all().await?;
+        ensure!(answers.len() == 2 * pairs.len(), "{} answers", answers.len());
+        answers.into_iter().skip(1).step_by(2).map(|answer| Ok(answer.convert()?)).collect()
+    }
+
+    async fn send(&mut self, words: &[&str]) -> Result<Option<String>> {
+        Ok(send(&self.client, words).await?)
+    }
 }
 
 async fn password_tls(variant: &str) -> Result<&'static str> {
@@ -184,14 +174,4 @@ async fn password_tls(variant: &str) -> Result<&'static str> {
         ensure!(!matches!(stranger, Ok(Ok(_))), "a stranger was let in");
     }
     Ok("")
-}
-
-impl Cache for Fred {
-    async fn write(&mut self, key: &str) -> Result<()> {
-        Ok(send(&self.0, &["CL", "QUORUM", "SET", key, key]).await?)
-    }
-
-    async fn read(&mut self, key: &str) -> Result<Option<String>> {
-        Ok(send(&self.0, &["CL", "QUORUM", "GET", key]).await?)
-    }
 }

@@ -3,6 +3,7 @@
 mod fred;
 mod harness;
 mod redis;
+mod scenarios;
 
 use anyhow::{Result, bail};
 use std::env;

@@ -1,6 +1,9 @@
 //! The crate `redis`: blocking or asynchronous, one node or the cluster.
 
-use crate::harness::{self, Cache, Secrets, addresses, refused, tell};
+use crate::{
+    harness::{self, Secrets, addresses, tell},
+    scenarios::{self, Methods},
+};
 use anyhow::{Result, bail, ensure};
 use redis::{
     Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisResult,
@@ -9,11 +12,15 @@ use redis::{
     cluster::{ClusterClient, ClusterConnection},
     cluster_async, cmd,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const VERSION: &str = "1.8.1";
-const MANY: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+struct Redis {
+    variant: String,
+    connection: Connection,
+}
 
 /// What the crate calls a connection, four times.
 enum Connection {
@@ -111,128 +118,109 @@ pub async fn run(variant: &str, mode: &str) -> Result<()> {
         tell("password, TLS", password_tls(variant).await);
         return Ok(());
     }
-    let mut connection = Connection::open(variant, &Secrets::default()).await?;
+    let connection = Connection::open(variant, &Secrets::default()).await?;
+    let mut client = Redis { variant: variant.into(), connection };
     if mode == "kill" {
         let name = format!("redis-{variant}");
-        tell(
-            "node killed",
-            harness::node_killed(&name, variant.starts_with("cluster"), &mut connection).await,
-        );
-        return Ok(());
+        tell("node killed", harness::node_killed(&name, client.is_cluster(), &mut client).await);
+    } else {
+        scenarios::run(&mut client).await;
     }
-    let c = &mut connection;
-    tell("connect", ping(c).await);
-    tell("set, get", set_get(c, variant).await);
-    tell("binary", binary(c, variant).await);
-    tell("delete", delete(c, variant).await);
-    tell("expiry", expiry(c, variant).await);
-    tell("batch", batch(c, variant).await);
-    tell("pipeline", pipeline(c, variant).await);
-    tell("level", level(c, variant).await);
-    tell("refusal", refusal(c, variant).await);
     Ok(())
 }
 
-async fn ping(c: &mut Connection) -> Result<&'static str> {
-    let answer: String = c.call(&cmd("PING")).await?;
-    ensure!(answer == "PONG", "{answer}");
-    Ok("")
-}
-
-async fn set_get(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let key = format!("rs:{variant}:a");
-    let () = c.call(&Cmd::set(&key, "hello")).await?;
-    let (got, missing): (String, Option<String>) =
-        (c.call(&Cmd::get(&key)).await?, c.call(&Cmd::get(format!("{key}:missing"))).await?);
-    ensure!(got == "hello" && missing.is_none(), "{got} {missing:?}");
-    Ok("")
-}
-
-async fn binary(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let key = [b"rs:\0\xff\r\n", variant.as_bytes()].concat();
-    let value: Vec<u8> = (0..=255).cycle().take(65_536).collect();
-    let () = c.call(&Cmd::set(&key, &value)).await?;
-    ensure!(c.call::<Vec<u8>>(&Cmd::get(&key)).await? == value, "another value came back");
-    Ok("")
-}
-
-async fn delete(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let key = format!("rs:{variant}:gone");
-    let () = c.call(&Cmd::set(&key, "x")).await?;
-    let (deleted, exists): (u64, bool) = (c.call(&Cmd::del(&key)).await?, c.call(&Cmd::exists(&key)).await?);
-    ensure!(deleted == 1 && !exists, "{deleted} {exists}");
-    Ok("")
-}
-
-async fn expiry(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let key = format!("rs:{variant}:expiring");
-    let () = c.call(&Cmd::set_ex(&key, "x", 100)).await?;
-    let ttl: i64 = c.call(&Cmd::ttl(&key)).await?;
-    let changed: bool = c.call(&Cmd::pexpire(&key, 5000)).await?;
-    let left: i64 = c.call(&Cmd::pttl(&key)).await?;
-    let persisted: bool = c.call(&Cmd::persist(&key)).await?;
-    let never: i64 = c.call(&Cmd::ttl(&key)).await?;
-    ensure!([99, 100].contains(&ttl) && changed && (4001..=5000).contains(&left), "{ttl} {changed} {left}");
-    ensure!(persisted && never == -1, "{persisted} {never}");
-    let () = c.call(&Cmd::pset_ex(&key, "x", 30)).await?;
-    let deadline = Instant::now() + harness::PATIENCE;
-    while c.call::<Option<String>>(&Cmd::get(&key)).await?.is_some() {
-        ensure!(Instant::now() < deadline, "it does not expire");
+impl Methods for Redis {
+    fn name(&self) -> String {
+        format!("rs:{}", self.variant)
     }
-    Ok("")
-}
 
-async fn batch(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let pairs: Vec<(String, String)> =
-        (0..MANY).map(|i| (format!("rs:{variant}:{i}"), i.to_string())).collect();
-    let keys: Vec<&String> = pairs.iter().map(|(key, _)| key).collect();
-    let () = c.call(&Cmd::mset(&pairs)).await?;
-    let values: Vec<String> = c.call(&Cmd::mget(&keys)).await?;
-    ensure!(values.iter().eq(pairs.iter().map(|(_, value)| value)), "{values:?}");
-    let deleted: usize = c.call(&Cmd::del(&keys)).await?;
-    ensure!(deleted == MANY, "{deleted}");
-    Ok("")
-}
+    fn splits_batches(&self) -> bool {
+        true
+    }
 
-async fn pipeline(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    if let Connection::Cluster(connection) = c {
-        let mut pipeline = redis::cluster::cluster_pipe();
-        for i in 0..500 {
-            pipeline.set(format!("rs:{variant}:{i}"), i).ignore().get(format!("rs:{variant}:{i}"));
+    /// The asynchronous cluster client sends a pipeline to one node.
+    fn splits_pipelines(&self) -> bool {
+        !matches!(self.connection, Connection::ClusterAsync(_))
+    }
+
+    fn is_cluster(&self) -> bool {
+        matches!(self.connection, Connection::Cluster(_) | Connection::ClusterAsync(_))
+    }
+
+    async fn ping(&mut self) -> Result<String> {
+        Ok(self.connection.call(&cmd("PING")).await?)
+    }
+
+    async fn set(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        Ok(self.connection.call(&Cmd::set(key, value)).await?)
+    }
+
+    async fn set_ex(&mut self, key: &str, value: &str, seconds: u32) -> Result<()> {
+        Ok(self.connection.call(&Cmd::set_ex(key, value, seconds.into())).await?)
+    }
+
+    async fn set_px(&mut self, key: &str, value: &str, millis: u32) -> Result<()> {
+        Ok(self.connection.call(&Cmd::pset_ex(key, value, millis.into())).await?)
+    }
+
+    async fn get(&mut self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.connection.call(&Cmd::get(key)).await?)
+    }
+
+    async fn del(&mut self, keys: &[String]) -> Result<usize> {
+        Ok(self.connection.call(&Cmd::del(keys)).await?)
+    }
+
+    async fn exists(&mut self, key: &str) -> Result<bool> {
+        Ok(self.connection.call(&Cmd::exists(key)).await?)
+    }
+
+    async fn ttl(&mut self, key: &str) -> Result<i64> {
+        Ok(self.connection.call(&Cmd::ttl(key)).await?)
+    }
+
+    async fn pttl(&mut self, key: &str) -> Result<i64> {
+        Ok(self.connection.call(&Cmd::pttl(key)).await?)
+    }
+
+    async fn pexpire(&mut self, key: &str, millis: u32) -> Result<bool> {
+        Ok(self.connection.call(&Cmd::pexpire(key, millis.into())).await?)
+    }
+
+    async fn persist(&mut self, key: &str) -> Result<bool> {
+        Ok(self.connection.call(&Cmd::persist(key)).await?)
+    }
+
+    async fn mset(&mut self, pairs: &[(String, usize)]) -> Result<()> {
+        Ok(self.connection.call(&Cmd::mset(pairs)).await?)
+    }
+
+    async fn mget(&mut self, keys: &[String]) -> Result<Vec<usize>> {
+        Ok(self.connection.call(&Cmd::mget(keys)).await?)
+    }
+
+    async fn incr(&mut self, key: &str) -> Result<i64> {
+        Ok(self.connection.call(&Cmd::incr(key, 1)).await?)
+    }
+
+    async fn pipeline(&mut self, pairs: &[(String, usize)]) -> Result<Vec<usize>> {
+        if let Connection::Cluster(connection) = &mut self.connection {
+            let mut pipeline = redis::cluster::cluster_pipe();
+            for (key, value) in pairs {
+                pipeline.set(key, value).ignore().get(key);
+            }
+            return Ok(pipeline.query(connection)?);
         }
-        let values: Vec<usize> = pipeline.query(connection)?;
-        ensure!(values.iter().copied().eq(0..500), "{values:?}");
-        return Ok("");
+        let mut pipeline = redis::pipe();
+        for (key, value) in pairs {
+            pipeline.set(key, value).ignore().get(key);
+        }
+        Ok(self.connection.pipe(&pipeline).await?)
     }
-    // The asynchronous cluster client sends a pipeline to one node: a tag keeps its keys together.
-    let mut pipeline = redis::pipe();
-    for i in 0..500 {
-        let key = format!("{{rs:{variant}}}:{i}");
-        pipeline.set(&key, i).ignore().get(&key);
-    }
-    let values: Vec<usize> = c.pipe(&pipeline).await?;
-    ensure!(values.iter().copied().eq(0..500), "{values:?}");
-    Ok("")
-}
 
-async fn level(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    let key = format!("rs:{variant}:level");
-    let () = c.call(cmd("CL").arg("QUORUM").arg("SET").arg(&key).arg("x")).await?;
-    let value: String = c.call(cmd("CL").arg("ALL").arg("GET").arg(&key)).await?;
-    ensure!(value == "x", "{value}");
-    refused(c.call::<Value>(cmd("CL").arg("MOST").arg("GET").arg("x")).await, "unknown consistency level")?;
-    if variant.starts_with("cluster") {
-        return Ok("per command only");
+    async fn send(&mut self, words: &[&str]) -> Result<Option<String>> {
+        Ok(self.connection.call(cmd(words[0]).arg(&words[1..])).await?)
     }
-    let () = c.call(cmd("CL").arg("QUORUM")).await?;
-    let level: String = c.call(&cmd("CL")).await?;
-    ensure!(level == "QUORUM", "{level}");
-    Ok("")
-}
-
-async fn refusal(c: &mut Connection, variant: &str) -> Result<&'static str> {
-    refused(c.call::<Value>(&Cmd::incr(format!("rs:{variant}:n"), 1)).await, "read-modify-write")?;
-    ping(c).await
 }
 
 async fn password_tls(variant: &str) -> Result<&'static str> {
@@ -246,14 +234,4 @@ async fn password_tls(variant: &str) -> Result<&'static str> {
         }
     }
     Ok("")
-}
-
-impl Cache for Connection {
-    async fn write(&mut self, key: &str) -> Result<()> {
-        Ok(self.call(cmd("CL").arg("QUORUM").arg("SET").arg(key).arg(key)).await?)
-    }
-
-    async fn read(&mut self, key: &str) -> Result<Option<String>> {
-        Ok(self.call(cmd("CL").arg("QUORUM").arg("GET").arg(key)).await?)
-    }
 }
