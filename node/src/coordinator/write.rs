@@ -174,7 +174,7 @@ impl Coordinator {
             match &outcome {
                 Ok(ReplicaAnswer::Write(answer)) => {
                     if let Some(version) = answer.superseded_by {
-                        local.clock.observe(version.tag);
+                        local.clock.observe(version.stamp());
                     }
                 }
                 // A hint for an owner that is full would only take memory elsewhere.
