@@ -36,7 +36,7 @@ impl Held {
         }
     }
 
-    /// Whether each entry can have an expiry of its own without more ado.
+    /// Whether it is tried with an expiry for each entry.
     pub(crate) fn can_expire(self) -> bool {
         self == Self::Shoal
     }

@@ -89,7 +89,7 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn row(name: &str, plain: f64, expiring: Option<f64>) {
-    let expiring = expiring.map_or_else(|| "cannot".into(), |bytes| format!("{bytes:.1}"));
+    let expiring = expiring.map_or_else(|| "-".into(), |bytes| format!("{bytes:.1}"));
     println!("| {name} | {plain:.1} | {expiring} |");
 }
 
