@@ -3,7 +3,7 @@
 //! ```text
 //! Store -> shard (hash range) -> entries -> index: vnode, hash -> location
 //!               |                        -> arena: pages of slots of one size, records cut into pieces
-//!               |                        -> links: the lists that run through the records
+//!               |                        -> order: what was used when, by links that run through the records
 //!               |-> policy: which value goes when memory is full
 //!               `-> wheel: which value expires next
 //! ```
@@ -18,6 +18,7 @@ mod class;
 mod entries;
 mod index;
 mod links;
+mod order;
 mod policy;
 mod record;
 mod scan;
@@ -28,6 +29,7 @@ mod wheel;
 mod tests;
 
 pub use policy::EvictionPolicy;
+pub use shard::Seen;
 
 use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX};
 use parking_lot::Mutex;
@@ -168,10 +170,27 @@ impl Store {
     pub fn get(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
         let place = self.place(vnode, key);
         let mut shard = self.shard(place.hash).lock();
-        let held = shard.get(place, now);
+        let found = shard.look_up(place, now);
         self.steer(&mut shard);
+        let held = found.map(|at| shard.held(at));
         drop(shard);
         held.map(Held::into_stamped)
+    }
+
+    /// Shows `look` what is held under `key` where it lies, otherwise as [`Store::get`] does. Others wait meanwhile: to
+    /// look must not take long.
+    pub fn get_with<T>(
+        &self,
+        vnode: Vnode,
+        key: &Key,
+        now: UnixMillis,
+        look: impl FnOnce(&Seen<'_>) -> T,
+    ) -> Option<T> {
+        let place = self.place(vnode, key);
+        let mut shard = self.shard(place.hash).lock();
+        let found = shard.look_up(place, now);
+        self.steer(&mut shard);
+        found.map(|at| look(&shard.seen(at)))
     }
 
     /// What is held under `key`, read by the system itself: leaves order of use and counters alone.

@@ -49,19 +49,18 @@ impl Fields {
     pub(super) fn read(bytes: &[u8]) -> Self {
         let flags = bytes[0];
         let mut at = FIXED + if flags & CUT != 0 { Loc::BYTES } else { 0 };
-        let mut millis = |present: bool, skip: usize| {
-            present.then(|| {
-                let millis = number(&bytes[at..at + MILLIS]);
-                at += MILLIS + skip;
-                UnixMillis(millis)
-            })
+        let mut millis = |skip: usize| {
+            let millis = millis(bytes, at);
+            at += MILLIS + skip;
+            millis
         };
-        let expires_at = millis(flags & EXPIRY != 0, if flags & MARKER == 0 { LINKS } else { 0 });
-        let since = millis(flags & MARKER != 0, 0);
+        let expires_at = (flags & EXPIRY != 0).then(|| millis(if flags & MARKER == 0 { LINKS } else { 0 }));
+        let since = (flags & MARKER != 0).then(|| millis(0));
         Self {
             vnode: vnode(bytes),
-            tag: Tag::from_bits(number(&bytes[TAG_AT..TAG_AT + 8])).expect("was a tag when it was stored"),
-            touch: if flags & TOUCH != 0 { number(&bytes[at..at + 2]) as u16 } else { 0 },
+            tag: Tag::from_bits(u64::from_le_bytes(part(bytes, TAG_AT)))
+                .expect("was a tag when it was stored"),
+            touch: if flags & TOUCH != 0 { u16::from_le_bytes(part(bytes, at)) } else { 0 },
             expires_at,
             since,
             key_len: key_len(bytes),
@@ -144,7 +143,7 @@ fn expiry_at(bytes: &[u8]) -> usize {
 /// When the value expires; `None` for a marker too.
 pub(super) fn due(bytes: &[u8]) -> Option<UnixMillis> {
     let at = expiry_at(bytes);
-    (bytes[0] & (EXPIRY | MARKER) == EXPIRY).then(|| UnixMillis(number(&bytes[at..at + MILLIS])))
+    (bytes[0] & (EXPIRY | MARKER) == EXPIRY).then(|| millis(bytes, at))
 }
 
 /// Where a value that expires has its links in the wheel.
@@ -153,16 +152,17 @@ pub(super) fn wheel_at(bytes: &[u8]) -> usize {
 }
 
 pub(super) fn vnode(bytes: &[u8]) -> Vnode {
-    Vnode(number(&bytes[VNODE_AT..VNODE_AT + 2]) as u16)
+    Vnode(u16::from_le_bytes(part(bytes, VNODE_AT)))
 }
 
 pub(super) fn key_len(bytes: &[u8]) -> usize {
-    let len = number(&bytes[KEY_LEN_AT..KEY_LEN_AT + 2]) as usize;
+    let len = usize::from(u16::from_le_bytes(part(bytes, KEY_LEN_AT)));
     if bytes[USE_AT] & LONGEST_KEY != 0 { len + 1 + usize::from(u16::MAX) } else { len }
 }
 
 pub(super) fn value_len(bytes: &[u8]) -> usize {
-    number(&bytes[VALUE_LEN_AT..VALUE_LEN_AT + 3]) as usize
+    let [a, b, c] = part(bytes, VALUE_LEN_AT);
+    u32::from_le_bytes([a, b, c, 0]) as usize
 }
 
 /// The list the entry stands in.
@@ -199,17 +199,31 @@ pub(super) fn header_len_of(bytes: &[u8]) -> usize {
 }
 
 fn header_len(flags: u8) -> usize {
-    let part = |flag: u8, len: usize| if flags & flag != 0 { len } else { 0 };
-    FIXED
-        + part(CUT, Loc::BYTES)
-        + part(EXPIRY, MILLIS)
-        + if flags & (EXPIRY | MARKER) == EXPIRY { LINKS } else { 0 }
-        + part(MARKER, MILLIS)
-        + part(TOUCH, 2)
+    usize::from(HEADER_LENS[usize::from(flags) % HEADER_LENS.len()])
 }
 
-fn number(bytes: &[u8]) -> u64 {
-    let mut number = [0; 8];
-    number[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(number)
+/// By the flags, the list aside.
+const HEADER_LENS: [u8; 1 << LIST_SHIFT] = {
+    let mut lens = [FIXED as u8; 1 << LIST_SHIFT];
+    let mut flags = 0;
+    while flags < lens.len() {
+        let (marker, expiry) = (flags as u8 & MARKER != 0, flags as u8 & EXPIRY != 0);
+        let cut = if flags as u8 & CUT != 0 { Loc::BYTES } else { 0 };
+        let expiry = if expiry { MILLIS + if marker { 0 } else { LINKS } } else { 0 };
+        let since = if marker { MILLIS } else { 0 };
+        let touch = if flags as u8 & TOUCH != 0 { 2 } else { 0 };
+        lens[flags] += (cut + expiry + since + touch) as u8;
+        flags += 1;
+    }
+    lens
+};
+
+fn millis(bytes: &[u8], at: usize) -> UnixMillis {
+    let [a, b, c, d, e, f] = part(bytes, at);
+    UnixMillis(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+}
+
+/// So many bytes from a place on.
+fn part<const LEN: usize>(bytes: &[u8], at: usize) -> [u8; LEN] {
+    *bytes[at..].first_chunk().expect("a header is as long as it says")
 }

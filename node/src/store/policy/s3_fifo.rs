@@ -2,10 +2,10 @@
 //! memory of what left the short one without.
 
 use super::{Entries, Loc, Policy, values};
-use crate::store::record;
+use crate::store::{order::BY_USE, record};
 
-const SMALL: usize = 0;
-const MAIN: usize = 1;
+const SMALL: usize = BY_USE;
+const MAIN: usize = BY_USE + 1;
 /// The short queue's part of the capacity, in percent.
 const SMALL_SHARE: u64 = 10;
 /// Uses of a value that are told apart.

@@ -52,8 +52,8 @@ impl WTinyLfu {
     }
 
     /// Who goes next for a value in the main part.
-    fn main_victim(entries: &Entries) -> Option<Loc> {
-        entries.last(PROBATION).or_else(|| entries.last(PROTECTED))
+    fn main_victim(entries: &mut Entries) -> Option<Loc> {
+        entries.last(PROBATION).or_else(|| entries.least_recent(PROTECTED))
     }
 
     /// Whether the candidate was used more often than all those together that must go in its place.
@@ -93,17 +93,19 @@ impl Policy for WTinyLfu {
     }
 
     fn used(&mut self, entries: &mut Entries, at: Loc, hash: u64, times: u32) {
-        (0..times).for_each(|_| self.sketch.count(hash));
         self.seen.requests += 1;
-        match entries.list(at) {
+        let first = match entries.list(at) {
             WINDOW => {
                 self.seen.window_hits += 1;
-                entries.refresh(at, WINDOW);
+                entries.refresh(at, WINDOW)
             }
             _ => {
                 self.seen.main_hits += 1;
-                entries.refresh(at, PROTECTED);
+                entries.refresh(at, PROTECTED)
             }
+        };
+        if first {
+            (0..times).for_each(|_| self.sketch.count(hash));
         }
     }
 
@@ -115,13 +117,13 @@ impl Policy for WTinyLfu {
         let protected = main * PROTECTED_SHARE / 100;
         for _ in 0..MOVES {
             // Where the main part has room, there is nobody to compare with.
-            let to_main = entries.last(WINDOW).filter(|at| {
+            let to_main = entries.least_recent(WINDOW).filter(|at| {
                 entries.sum(WINDOW).bytes > window && Self::main_bytes(entries) + entries.weight(*at) <= main
             });
             if let Some(at) = to_main {
                 entries.move_first(at, PROBATION);
             } else if entries.sum(PROTECTED).bytes > protected
-                && let Some(at) = entries.last(PROTECTED)
+                && let Some(at) = entries.least_recent(PROTECTED)
             {
                 entries.move_first(at, PROBATION);
             } else if Self::main_bytes(entries) > main
@@ -139,7 +141,8 @@ impl Policy for WTinyLfu {
     fn victim(&mut self, entries: &mut Entries, capacity: u64, excess: u64) -> Option<Loc> {
         let window = self.window(capacity);
         for _ in 0..MOVES {
-            let Some(candidate) = entries.last(WINDOW).filter(|_| entries.sum(WINDOW).bytes > window) else {
+            let Some(candidate) = entries.least_recent(WINDOW).filter(|_| entries.sum(WINDOW).bytes > window)
+            else {
                 break;
             };
             if !self.admits(entries, candidate, excess) {
@@ -147,7 +150,7 @@ impl Policy for WTinyLfu {
             }
             entries.move_first(candidate, PROBATION);
         }
-        Self::main_victim(entries).or_else(|| entries.last(WINDOW))
+        Self::main_victim(entries).or_else(|| entries.least_recent(WINDOW))
     }
 
     fn uses(&self, hash: u64) -> Option<u32> {
