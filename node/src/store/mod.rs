@@ -18,6 +18,7 @@ mod class;
 mod entries;
 mod index;
 mod links;
+mod loan;
 mod order;
 mod policy;
 mod record;
@@ -32,7 +33,8 @@ pub use policy::EvictionPolicy;
 pub use shard::Seen;
 
 use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX};
-use parking_lot::Mutex;
+use loan::{Loan, Shares};
+use parking_lot::{Mutex, MutexGuard};
 use policy::steering::Steering;
 use scan::Page;
 use shard::{Held, Layout, Limits, Place, Shard};
@@ -141,6 +143,8 @@ pub struct Store {
     marker_life: Duration,
     marker_share: f64,
     max_bytes: AtomicU64,
+    /// Held while shares change, and never taken under a shard's lock.
+    loan: Mutex<Option<Loan>>,
     /// Where the next round of expiry begins.
     next_expired: AtomicUsize,
 }
@@ -160,6 +164,7 @@ impl Store {
             marker_life,
             marker_share,
             max_bytes: AtomicU64::new(max_bytes),
+            loan: Mutex::new(None),
             next_expired: AtomicUsize::new(0),
         }
     }
@@ -218,10 +223,22 @@ impl Store {
     /// counts as use of the key, any other only puts a new key among the recently used.
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
         let (place, entry) = (self.place(vnode, key), entry.as_of(now));
-        let mut shard = self.shard(place.hash).lock();
-        let outcome = shard.put(place, &entry, cause, now);
-        self.steer(&mut shard);
-        outcome
+        let put = || {
+            let mut shard = self.shard(place.hash).lock();
+            let outcome = shard.put(place, &entry, cause, now);
+            self.steer(&mut shard);
+            outcome
+        };
+        let refused = put();
+        let PutOutcome::TooLarge { bytes, limit } = refused else { return refused };
+        let mut loan = self.loan.lock();
+        let number = self.shard_number(place.hash);
+        let taken = self.shares().of(number, loan.as_ref()).saturating_sub(limit);
+        let Some(new) = Loan::for_entry((vnode, key), number, (bytes, taken), self.shares()) else {
+            return refused;
+        };
+        self.divide(&mut loan, Some(new));
+        put()
     }
 
     /// The entries of `vnode` whose hash is larger than `after`, in ascending order of hash, about `max_bytes` of them
@@ -255,6 +272,7 @@ impl Store {
     /// the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
     /// any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
+        self.settle_loan(now);
         let count = self.shards.len();
         let first = self.next_expired.load(Ordering::Relaxed);
         let mut done = 0;
@@ -286,11 +304,9 @@ impl Store {
 
     /// Changes the limit. What is too much is given up step by step, by later writes and by [`Store::expire`].
     pub fn set_max_bytes(&self, max_bytes: u64) {
+        let mut loan = self.loan.lock();
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
-        let share = max_bytes / self.shards.len() as u64;
-        for shard in &self.shards {
-            shard.lock().set_limits(limits(share, self.marker_share, self.marker_life));
-        }
+        self.divide(&mut loan, None);
     }
 
     /// The store's numbers, each shard's at its own moment.
@@ -321,6 +337,30 @@ impl Store {
     pub fn window(&self) -> (f64, f64) {
         let steering = self.steering.lock();
         (steering.share(), steering.density())
+    }
+
+    fn shares(&self) -> Shares {
+        let max_bytes = self.max_bytes.load(Ordering::Relaxed);
+        Shares { max_bytes, count: self.shards.len() as u64 }
+    }
+
+    /// Divides the limit among the shards, such that one has this loan.
+    fn divide(&self, loan: &mut MutexGuard<'_, Option<Loan>>, new: Option<Loan>) {
+        **loan = new;
+        for (number, shard) in self.shards.iter().enumerate() {
+            let share = self.shares().of(number, loan.as_ref());
+            shard.lock().set_limits(limits(share, self.marker_share, self.marker_life));
+        }
+    }
+
+    /// Takes a loan back whose entry is not held any more.
+    fn settle_loan(&self, now: UnixMillis) {
+        let mut loan = self.loan.lock();
+        let is_needed =
+            |loan: &Loan| self.peek(loan.vnode, &loan.key, now).is_some_and(|entry| entry.value().is_some());
+        if loan.as_ref().is_some_and(|loan| !is_needed(loan)) {
+            self.divide(&mut loan, None);
+        }
     }
 
     /// Lets a shard's observations count, and tells it what came of all of them.
