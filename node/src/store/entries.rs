@@ -8,6 +8,7 @@ mod check;
 use super::{
     arena::{Arena, Loc},
     class::{self, Class},
+    fault,
     index::Index,
     links::{Chain, Ends},
     order::{CHAINS, LISTS, Order},
@@ -79,6 +80,28 @@ impl Entries {
         self.index.find(vnode, hash, |at| record::vnode(self.arena.at(at)) == vnode && self.has_key(at, key))
     }
 
+    /// The entry whose key has this hash; no ghost.
+    pub(super) fn find_by_hash(&self, vnode: Vnode, hash: u64) -> Option<Loc> {
+        let is_it = |at: Loc| {
+            let head = self.arena.at(at);
+            record::vnode(head) == vnode && !record::is_ghost(head) && self.hash(at) == hash
+        };
+        self.index.find(vnode, hash, is_it)
+    }
+
+    pub(super) fn find_ghost(&self, vnode: Vnode, hash: u64) -> Option<Loc> {
+        let is_it = |at: Loc| {
+            let head = self.arena.at(at);
+            record::vnode(head) == vnode && record::is_ghost(head) && record::ghost_hash(head) == hash
+        };
+        self.index.find(vnode, hash, is_it)
+    }
+
+    /// Hashes keys by another seed from now on; only while there are none.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// The header's bytes and more.
     pub(super) fn head(&self, at: Loc) -> &[u8] {
         self.arena.at(at)
@@ -100,6 +123,9 @@ impl Entries {
     /// The hash of the entry's key.
     pub(super) fn hash(&self, at: Loc) -> u64 {
         let head = self.arena.at(at);
+        if record::is_ghost(head) {
+            return record::ghost_hash(head);
+        }
         match whole(head) {
             Some((key, _)) => xxh3_64_with_seed(key, self.seed),
             None => xxh3_64_with_seed(&self.copy(at, 0..record::key_len(head)), self.seed),
@@ -154,11 +180,13 @@ impl Entries {
         Some(at)
     }
 
-    /// Forgets the entry, which stands in a list but not in the wheel.
-    pub(super) fn remove(&mut self, at: Loc) {
+    /// Forgets the entry, whose key has this hash and which stands in a list but not in the wheel.
+    pub(super) fn remove(&mut self, at: Loc, hash: u64) {
         self.unlist(at);
-        self.index.remove(record::vnode(self.arena.at(at)), self.hash(at), at);
-        self.free(at);
+        self.index.remove(record::vnode(self.arena.at(at)), hash, at);
+        if !fault::active("leak_bytes") {
+            self.free(at);
+        }
     }
 
     /// Puts `new` in the place of the entry of the same key, in its list too; neither is in the wheel. Returns where it
@@ -277,6 +305,9 @@ impl Entries {
 
     fn has_key(&self, at: Loc, key: &[u8]) -> bool {
         let head = self.arena.at(at);
+        if record::is_ghost(head) {
+            return false;
+        }
         match whole(head) {
             Some((held, _)) => held == key,
             None => record::key_len(head) == key.len() && self.copy(at, 0..key.len()) == key,
