@@ -50,7 +50,7 @@ impl Bucket {
     /// The last stamp of a bucket.
     pub(super) fn end(&self, bucket: u64) -> Tag {
         let next = UnixMillis(bucket.saturating_add(1).saturating_mul(self.millis));
-        let first = Tag::first_tick(next).checked_mul(1 << WriterId::BITS).unwrap_or(u64::MAX);
+        let first = Tag::first_tick(next).saturating_mul(1 << WriterId::BITS);
         Tag::from_bits(first - 1).expect("a bucket has stamps, the last of which is not zero")
     }
 
