@@ -10,10 +10,12 @@ use super::{
     class::{self, Class},
     fault,
     index::Index,
-    links::{Chain, Ends, LISTS},
+    links::{Chain, Ends},
+    order::{CHAINS, LISTS, Order},
     record::{self, Fields},
 };
 use shoal_proto::types::Vnode;
+use std::{iter, ops::Range};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// An entry to be stored.
@@ -31,47 +33,25 @@ pub(super) struct Sum {
     pub(super) bytes: u64,
 }
 
-/// How many turns a list is thought to be long.
-const TURNS: u64 = 16;
-
-/// Counts what became first in a list; in the course of a turn that is a sixteenth of what the list has.
-#[derive(Debug, Clone, Copy)]
-struct Turn {
-    moves: u64,
-    /// From 1 to 127 and around; an entry that is refreshed notes it among its uses.
-    number: u8,
-}
-
-impl Turn {
-    const FIRST: Self = Self { moves: 0, number: 1 };
-
-    fn count(&mut self, len: u64) {
-        self.moves += 1;
-        if self.moves * TURNS >= len {
-            *self = Self { moves: 0, number: self.number % 127 + 1 };
-        }
-    }
-}
-
 pub(super) struct Entries {
     arena: Arena,
     ends: Ends,
     index: Index,
     sums: [Sum; LISTS],
-    turns: [Turn; LISTS],
+    order: Order,
     expiring: u64,
     seed: u64,
 }
 
 impl Entries {
     pub(super) fn new(index: Index, seed: u64, wheel_lists: usize) -> Self {
-        let ends = Ends::new(LISTS + wheel_lists);
+        let ends = Ends::new(CHAINS + wheel_lists);
         Self {
             arena: Arena::default(),
             ends,
             index,
             sums: [Sum::default(); LISTS],
-            turns: [Turn::FIRST; LISTS],
+            order: Order::new(),
             expiring: 0,
             seed,
         }
@@ -142,14 +122,13 @@ impl Entries {
 
     /// The hash of the entry's key.
     pub(super) fn hash(&self, at: Loc) -> u64 {
-        let head = self.arena.slot(at);
+        let head = self.arena.at(at);
         if record::is_ghost(head) {
             return record::ghost_hash(head);
         }
-        let (start, key_len) = (record::header_len_of(head), record::key_len(head));
-        match head.get(start..start + key_len) {
-            Some(key) => xxh3_64_with_seed(key, self.seed),
-            None => xxh3_64_with_seed(&self.copy(at, 0..key_len), self.seed),
+        match whole(head) {
+            Some((key, _)) => xxh3_64_with_seed(key, self.seed),
+            None => xxh3_64_with_seed(&self.copy(at, 0..record::key_len(head)), self.seed),
         }
     }
 
@@ -157,10 +136,26 @@ impl Entries {
         self.copy(at, 0..record::key_len(self.arena.at(at)))
     }
 
+    /// The value, copied.
     pub(super) fn value(&self, at: Loc) -> Vec<u8> {
+        match whole(self.arena.at(at)) {
+            Some((_, value)) => value.to_vec(),
+            None => self.copy(at, self.value_part(at)),
+        }
+    }
+
+    /// The value as it lies, in pieces of which some may be empty.
+    pub(super) fn value_pieces(&self, at: Loc) -> impl Iterator<Item = &[u8]> {
+        let whole = whole(self.arena.at(at)).map(|(_, value)| value);
+        let cut = whole.is_none().then(|| self.pieces(at, self.value_part(at)));
+        whole.into_iter().chain(cut.into_iter().flatten())
+    }
+
+    /// Where in key and value the value is.
+    fn value_part(&self, at: Loc) -> Range<usize> {
         let head = self.arena.at(at);
         let key_len = record::key_len(head);
-        self.copy(at, key_len..key_len + record::value_len(head))
+        key_len..key_len + record::value_len(head)
     }
 
     /// What the entry is charged.
@@ -225,42 +220,40 @@ impl Entries {
         Some((to, Some(at)))
     }
 
+    /// The last of a list as far as its order is known.
     pub(super) fn last(&self, list: usize) -> Option<Loc> {
-        self.ends.last(list)
+        self.order.last(&self.ends, list)
     }
 
-    /// What stands before `at` in its list.
+    /// What stands before `at` in its list as far as its order is known.
     pub(super) fn before(&self, at: Loc) -> Option<Loc> {
-        self.ends.before(&self.arena, Chain::Order, at)
+        self.order.before(&self.arena, &self.ends, at)
+    }
+
+    /// The entry of a list by use that was not used for longest.
+    pub(super) fn least_recent(&mut self, list: usize) -> Option<Loc> {
+        self.order.least_recent(&mut self.arena, &mut self.ends, list)
     }
 
     /// Makes an entry the first of a list, its own or another.
     pub(super) fn move_first(&mut self, at: Loc, list: usize) {
-        if record::list(self.arena.at(at)) != list {
-            self.unlist(at);
-            self.push_first(at, list);
-        } else if !self.ends.is_first(list, at) {
-            self.ends.remove(&mut self.arena, Chain::Order, at);
-            self.ends.push_first(&mut self.arena, Chain::Order, list, at);
-            self.turns[list].count(self.sums[list].count);
-        }
+        self.unlist(at);
+        self.push_first(at, list);
     }
 
-    /// Makes an entry the first of a list, unless it became that so lately that little is before it.
-    ///
-    /// What is used most stays where it is that way, which saves the way to three other entries.
-    pub(super) fn refresh(&mut self, at: Loc, list: usize) {
-        let head = self.arena.at(at);
-        if record::list(head) == list && record::uses(head) == self.turns[list].number {
-            return;
+    /// Makes an entry the first of a list by use: by a mere note where it is in it already. Returns whether it was not
+    /// used in this turn of the list before.
+    pub(super) fn refresh(&mut self, at: Loc, list: usize) -> bool {
+        if record::list(self.arena.at(at)) == list {
+            return self.order.note(&mut self.arena, &mut self.ends, list, at, self.sums[list].count);
         }
         self.move_first(at, list);
-        record::set_uses(self.arena.at_mut(at), self.turns[list].number);
+        true
     }
 
     /// Puts an entry into a bucket of the wheel.
     pub(super) fn add_due(&mut self, at: Loc, bucket: usize) {
-        self.ends.push_first(&mut self.arena, Chain::Wheel, LISTS + bucket, at);
+        self.ends.push_first(&mut self.arena, Chain::Wheel, CHAINS + bucket, at);
         self.expiring += 1;
     }
 
@@ -277,7 +270,7 @@ impl Entries {
 
     /// Some entry of the wheel's bucket.
     pub(super) fn any_due(&self, bucket: usize) -> Option<Loc> {
-        self.ends.last(LISTS + bucket)
+        self.ends.last(CHAINS + bucket)
     }
 
     /// See [`Index::walk`].
@@ -298,12 +291,9 @@ impl Entries {
     }
 
     fn push_first(&mut self, at: Loc, list: usize) {
-        self.ends.push_first(&mut self.arena, Chain::Order, list, at);
-        record::set_list(self.arena.at_mut(at), list);
-        let weight = self.weight(at);
+        self.order.push_first(&mut self.arena, &mut self.ends, list, at, self.sums[list].count);
         self.sums[list].count += 1;
-        self.sums[list].bytes += weight;
-        self.turns[list].count(self.sums[list].count);
+        self.sums[list].bytes += self.weight(at);
     }
 
     fn unlist(&mut self, at: Loc) {
@@ -314,32 +304,41 @@ impl Entries {
     }
 
     fn has_key(&self, at: Loc, key: &[u8]) -> bool {
-        let head = self.arena.slot(at);
-        if record::key_len(head) != key.len() || record::is_ghost(head) {
+        let head = self.arena.at(at);
+        if record::is_ghost(head) {
             return false;
         }
-        let start = record::header_len_of(head);
-        match head.get(start..start + key.len()) {
-            Some(held) => held == key,
-            None => self.copy(at, 0..key.len()) == key,
+        match whole(head) {
+            Some((held, _)) => held == key,
+            None => record::key_len(head) == key.len() && self.copy(at, 0..key.len()) == key,
         }
     }
 
     /// A part of key and value, which follow each other.
-    fn copy(&self, at: Loc, part: std::ops::Range<usize>) -> Vec<u8> {
-        let (mut skip, mut bytes) = (part.start, Vec::with_capacity(part.len()));
+    fn copy(&self, at: Loc, part: Range<usize>) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(part.len());
+        self.pieces(at, part).for_each(|piece| bytes.extend_from_slice(piece));
+        bytes
+    }
+
+    /// The same as it lies, in as many pieces as it is cut into.
+    fn pieces(&self, at: Loc, part: Range<usize>) -> impl Iterator<Item = &[u8]> {
         let head = self.arena.slot(at);
-        let mut piece = &head[record::header_len_of(head)..];
+        let mut here = Some(&head[record::header_len_of(head)..]);
         let mut next = self.second(at);
-        loop {
-            let end = piece.len().min(skip + part.len() - bytes.len());
-            bytes.extend_from_slice(piece.get(skip..end).unwrap_or_default());
-            skip = skip.saturating_sub(piece.len());
-            let Some(at) = next.filter(|_| bytes.len() < part.len()) else { return bytes };
-            let tail = self.arena.slot(at);
-            piece = &tail[class::TAIL_HEADER..];
-            next = Some(Loc::read(&tail[record::TAIL_NEXT_AT..])).filter(|next| *next != Loc::NONE);
-        }
+        let (mut skip, mut left) = (part.start, part.len());
+        iter::from_fn(move || {
+            let piece = here?;
+            let from = skip.min(piece.len());
+            let piece = &piece[from..piece.len().min(from + left)];
+            (skip, left) = (skip - from, left - piece.len());
+            here = next.filter(|_| left > 0).map(|at| {
+                let tail = self.arena.slot(at);
+                next = Some(Loc::read(&tail[record::TAIL_NEXT_AT..])).filter(|next| *next != Loc::NONE);
+                &tail[class::TAIL_HEADER..]
+            });
+            Some(piece)
+        })
     }
 
     /// Writes an entry into new slots, in no list and not in the index.
@@ -433,6 +432,16 @@ impl Entries {
         let at = if piece == head { record::SECOND_AT } else { record::TAIL_NEXT_AT };
         next.write(&mut self.arena.at_mut(piece)[at..]);
     }
+}
+
+/// Key and value of an entry that is in one piece.
+fn whole(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    if record::is_cut(head) {
+        return None;
+    }
+    let (start, key_len, value_len) =
+        (record::header_len_of(head), record::key_len(head), record::value_len(head));
+    Some(head[start..start + key_len + value_len].split_at(key_len))
 }
 
 /// Key and value as they are cut into pieces.

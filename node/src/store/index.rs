@@ -34,7 +34,7 @@ impl Index {
 
     /// The first location under `hash` that `is_it`.
     pub(super) fn find(&self, vnode: Vnode, hash: u64, is_it: impl Fn(Loc) -> bool) -> Option<Loc> {
-        self.tables[self.table(vnode)].of(self.mark(hash)).find(|at| is_it(*at))
+        self.tables[self.table(vnode)].find(self.mark(hash), is_it)
     }
 
     pub(super) fn insert(&mut self, vnode: Vnode, hash: u64, at: Loc) {
@@ -102,11 +102,12 @@ impl Table {
         }
     }
 
-    /// Locations under exactly this mark.
-    fn of(&self, mark: u16) -> impl Iterator<Item = Loc> {
-        let run =
-            self.cells[self.first(mark)..].iter().take_while(move |c| **c != FREE && mark_of(c) == mark);
-        run.map(loc_of)
+    /// The first location under exactly this mark that `is_it`.
+    fn find(&self, mark: u16, is_it: impl Fn(Loc) -> bool) -> Option<Loc> {
+        // A free cell looks as if it had the largest mark.
+        let here = self.cells[self.place(mark)..].iter().skip_while(|cell| mark_of(cell) < mark);
+        let mut alike = here.take_while(|cell| mark_of(cell) == mark).map(loc_of);
+        alike.by_ref().take_while(|at| *at != Loc::NONE).find(|at| is_it(*at))
     }
 
     fn walk(&self, from: u16) -> impl Iterator<Item = (u16, Loc)> {

@@ -5,9 +5,6 @@ use super::{
     record,
 };
 
-/// Lists that order what may be given up; a header has room for three bits of them.
-pub(super) const LISTS: usize = 8;
-
 /// Through which pair of an entry's links a list runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chain {
@@ -34,17 +31,13 @@ impl Ends {
         Self((0..lists).map(|list| [Loc::end(list); 2]).collect())
     }
 
-    pub(super) fn is_first(&self, list: usize, at: Loc) -> bool {
-        self.0[list][0] == at
-    }
-
     pub(super) fn last(&self, list: usize) -> Option<Loc> {
         Some(self.0[list][1]).filter(|at| at.as_end().is_none())
     }
 
-    /// What stands before `at`, which is no end.
-    pub(super) fn before(&self, arena: &Arena, chain: Chain, at: Loc) -> Option<Loc> {
-        Some(self.links(arena, chain, at)[1]).filter(|at| at.as_end().is_none())
+    /// What stands before `at`, which may be an end.
+    pub(super) fn before(&self, arena: &Arena, chain: Chain, at: Loc) -> Loc {
+        self.links(arena, chain, at)[1]
     }
 
     pub(super) fn push_first(&mut self, arena: &mut Arena, chain: Chain, list: usize, at: Loc) {
@@ -59,6 +52,18 @@ impl Ends {
         let [next, prev] = self.links(arena, chain, at);
         self.set(arena, chain, next, 1, prev);
         self.set(arena, chain, prev, 0, next);
+    }
+
+    /// Puts all that is in the list `from` behind what is in the list `to`.
+    pub(super) fn append(&mut self, arena: &mut Arena, chain: Chain, from: usize, to: usize) {
+        let [first, last] = std::mem::replace(&mut self.0[from], [Loc::end(from); 2]);
+        if first.as_end().is_none() {
+            let before = self.0[to][1];
+            self.set(arena, chain, before, 0, first);
+            self.set(arena, chain, first, 1, before);
+            self.set(arena, chain, last, 0, Loc::end(to));
+            self.0[to][1] = last;
+        }
     }
 
     /// The entry that its neighbours still know elsewhere is at `at` now.

@@ -3,7 +3,7 @@
 //! ```text
 //! Store -> shard (hash range) -> entries -> index: vnode, hash -> location
 //!               |                        -> arena: pages of slots of one size, records cut into pieces
-//!               |                        -> links: the lists that run through the records
+//!               |                        -> order: what was used when, by links that run through the records
 //!               |-> policy: which value goes when memory is full
 //!               `-> wheel: which value expires next
 //! ```
@@ -26,6 +26,8 @@ mod found;
 mod index;
 mod links;
 mod list;
+mod loan;
+mod order;
 mod policy;
 mod record;
 mod scan;
@@ -41,13 +43,15 @@ pub use digest::Digest;
 pub use found::Found;
 pub use list::Listed;
 pub use policy::EvictionPolicy;
+pub use shard::Seen;
 pub use stats::{EvictedFor, Refused, StoreStats};
 pub use watermarks::Watermarks;
 
 use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX, TAG_BUCKET};
 use digest::{Bucket, Digests};
 use list::List;
-use parking_lot::Mutex;
+use loan::{Loan, Shares};
+use parking_lot::{Mutex, MutexGuard};
 use policy::steering::Steering;
 use scan::Page;
 use shard::{Held, Layout, Limits, Place, Shard};
@@ -140,6 +144,8 @@ pub struct Store {
     marker_life: Duration,
     marker_share: f64,
     max_bytes: AtomicU64,
+    /// Held while shares change, and never taken under a shard's lock.
+    loan: Mutex<Option<Loan>>,
     /// Counts the turns of shards in expiry.
     next_expired: AtomicUsize,
 }
@@ -177,6 +183,7 @@ impl Store {
             marker_life,
             marker_share,
             max_bytes: AtomicU64::new(max_bytes),
+            loan: Mutex::new(None),
             next_expired: AtomicUsize::new(0),
         }
     }
@@ -196,9 +203,10 @@ impl Store {
     pub fn read(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Found {
         let place = self.place(vnode, key);
         let mut shard = self.shard(place.hash).lock();
-        let held = shard.get(place, now);
-        let ghost = if held.is_none() { shard.ghost(place) } else { None };
+        let found = shard.look_up(place, now);
         self.steer(&mut shard);
+        let held = found.map(|at| shard.held(at));
+        let ghost = if held.is_none() { shard.ghost(place) } else { None };
         drop(shard);
         Found::new(held, ghost)
     }
@@ -219,10 +227,27 @@ impl Store {
     pub fn get(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
         let place = self.place(vnode, key);
         let mut shard = self.shard(place.hash).lock();
-        let held = shard.get(place, now);
+        let found = shard.look_up(place, now);
         self.steer(&mut shard);
+        let held = found.map(|at| shard.held(at));
         drop(shard);
         held.map(Held::into_stamped)
+    }
+
+    /// Shows `look` what is held under `key` where it lies, otherwise as [`Store::get`] does. Others wait meanwhile: to
+    /// look must not take long.
+    pub fn get_with<T>(
+        &self,
+        vnode: Vnode,
+        key: &Key,
+        now: UnixMillis,
+        look: impl FnOnce(&Seen<'_>) -> T,
+    ) -> Option<T> {
+        let place = self.place(vnode, key);
+        let mut shard = self.shard(place.hash).lock();
+        let found = shard.look_up(place, now);
+        self.steer(&mut shard);
+        found.map(|at| look(&shard.seen(at)))
     }
 
     /// What is held under `key`, as of [`Store::look`].
@@ -254,10 +279,22 @@ impl Store {
     /// counts as held.
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
         let (place, entry) = (self.place(vnode, key), entry.as_of(now));
-        let mut shard = self.shard(place.hash).lock();
-        let outcome = shard.put(place, &entry, cause, now);
-        self.steer(&mut shard);
-        outcome
+        let put = || {
+            let mut shard = self.shard(place.hash).lock();
+            let outcome = shard.put(place, &entry, cause, now);
+            self.steer(&mut shard);
+            outcome
+        };
+        let refused = put();
+        let PutOutcome::TooLarge { bytes, limit } = refused else { return refused };
+        let mut loan = self.loan.lock();
+        let number = self.shard_number(place.hash);
+        let taken = self.shares().of(number, loan.as_ref()).saturating_sub(limit);
+        let Some(new) = Loan::for_entry((vnode, key), number, (bytes, taken), self.shares()) else {
+            return refused;
+        };
+        self.divide(&mut loan, Some(new));
+        put()
     }
 
     /// The entries of `vnode` whose hash is larger than `after`, in ascending order of hash, about `max_bytes` of them
@@ -291,6 +328,7 @@ impl Store {
     /// gives back memory beyond the limit; at most `budget` steps of all these, a few at a time from each shard in turn.
     /// Returns how many: fewer than `budget` means that nothing is due any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
+        self.settle_loan(now);
         let (mut done, mut idle) = (0, 0);
         while done < budget && idle < self.shards.len() {
             // Goes on next time where it ended, lest a shard that is always busy keep the others from their turn.
@@ -314,11 +352,9 @@ impl Store {
 
     /// Changes the limit. What is too much is given up step by step, by later writes and by [`Store::expire`].
     pub fn set_max_bytes(&self, max_bytes: u64) {
+        let mut loan = self.loan.lock();
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
-        let share = max_bytes / self.shards.len() as u64;
-        for shard in &self.shards {
-            shard.lock().set_limits(limits(share, self.marker_share, self.marker_life));
-        }
+        self.divide(&mut loan, None);
     }
 
     /// The store's numbers, each shard's at its own moment.
@@ -354,6 +390,30 @@ impl Store {
     pub fn window(&self) -> (f64, f64) {
         let steering = self.steering.lock();
         (steering.share(), steering.density())
+    }
+
+    fn shares(&self) -> Shares {
+        let max_bytes = self.max_bytes.load(Ordering::Relaxed);
+        Shares { max_bytes, count: self.shards.len() as u64 }
+    }
+
+    /// Divides the limit among the shards, such that one has this loan.
+    fn divide(&self, loan: &mut MutexGuard<'_, Option<Loan>>, new: Option<Loan>) {
+        **loan = new;
+        for (number, shard) in self.shards.iter().enumerate() {
+            let share = self.shares().of(number, loan.as_ref());
+            shard.lock().set_limits(limits(share, self.marker_share, self.marker_life));
+        }
+    }
+
+    /// Takes a loan back whose entry is not held any more.
+    fn settle_loan(&self, now: UnixMillis) {
+        let mut loan = self.loan.lock();
+        let is_needed =
+            |loan: &Loan| self.peek(loan.vnode, &loan.key, now).is_some_and(|entry| entry.value().is_some());
+        if loan.as_ref().is_some_and(|loan| !is_needed(loan)) {
+            self.divide(&mut loan, None);
+        }
     }
 
     /// Lets a shard's observations count, and tells it what came of all of them.

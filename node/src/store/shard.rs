@@ -66,6 +66,43 @@ pub(super) struct Held {
     value: Bytes,
 }
 
+/// What is held under a key, seen where it lies.
+pub struct Seen<'a> {
+    entries: &'a Entries,
+    at: Loc,
+}
+
+impl Seen<'_> {
+    /// Whether there is a value: otherwise it is a marker.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        record::is_value(self.entries.head(self.at))
+    }
+
+    /// When and by whom it was written.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        self.entries.fields(self.at).tag
+    }
+
+    /// When it expires or has expired; `None` never.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        self.entries.fields(self.at).expires_at
+    }
+
+    /// Bytes of the value.
+    #[must_use]
+    pub fn value_len(&self) -> usize {
+        record::value_len(self.entries.head(self.at))
+    }
+
+    /// The value: longer ones lie in several pieces.
+    pub fn value(&self) -> impl Iterator<Item = &[u8]> {
+        self.entries.value_pieces(self.at)
+    }
+}
+
 /// The keys of one range of hashes: a state machine without clock or lock.
 ///
 /// Every value stands in a list of the policy and, if it expires, in the wheel; every marker and every ghost in the list
@@ -122,8 +159,8 @@ impl Shard {
         }
     }
 
-    /// What is held, as a user's read: it counts as use, and as a hit or a miss.
-    pub(super) fn get(&mut self, place: Place<'_>, now: UnixMillis) -> Option<Held> {
+    /// Finds what is held, for a user's read: it counts as use, and as a hit or a miss.
+    pub(super) fn look_up(&mut self, place: Place<'_>, now: UnixMillis) -> Option<Loc> {
         let found = self.find(place, now);
         match found.filter(|at| self.is_live(*at)) {
             Some(at) => {
@@ -132,7 +169,12 @@ impl Shard {
             }
             None => self.counters.misses += 1,
         }
-        found.map(|at| self.held(at))
+        found
+    }
+
+    /// What was found, where it lies.
+    pub(super) fn seen(&self, at: Loc) -> Seen<'_> {
+        Seen { entries: &self.entries, at }
     }
 
     /// What is held, without a trace.
@@ -351,7 +393,8 @@ impl Shard {
         record::is_value(self.entries.head(at))
     }
 
-    fn held(&self, at: Loc) -> Held {
+    /// What was found, copied.
+    pub(super) fn held(&self, at: Loc) -> Held {
         Held { fields: self.entries.fields(at), value: self.entries.value(at).into() }
     }
 

@@ -101,6 +101,8 @@ const PURE: &[&str] = &[
     "shoal_node::store::index",
     "shoal_node::store::links",
     "shoal_node::store::list",
+    "shoal_node::store::loan",
+    "shoal_node::store::order",
     "shoal_node::store::policy",
     "shoal_node::store::record",
     "shoal_node::store::scan",

@@ -36,7 +36,8 @@ impl Entries {
             let mut next = self.any_due(bucket);
             while let Some(at) = next {
                 assert!(due.remove(&at), "in the wheel once, and expires");
-                next = self.ends.before(&self.arena, Chain::Wheel, at);
+                next =
+                    Some(self.ends.before(&self.arena, Chain::Wheel, at)).filter(|at| at.as_end().is_none());
             }
         }
         assert_eq!(due, BTreeSet::new(), "values that expire, but not by the wheel");

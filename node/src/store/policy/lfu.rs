@@ -25,7 +25,7 @@ impl Policy for Lfu {
 
     fn used(&mut self, entries: &mut Entries, at: Loc, hash: u64, times: u32) {
         (0..times).for_each(|_| self.sketch.count(hash));
-        entries.move_first(at, class(self.sketch.uses(hash)));
+        entries.refresh(at, class(self.sketch.uses(hash)));
     }
 
     fn settle(&mut self, entries: &mut Entries, _capacity: u64) {
@@ -36,7 +36,7 @@ impl Policy for Lfu {
         // Counts have aged since a value joined its list: those at its end, longest unused, may belong to a lower one.
         for list in (1..CLASSES).rev() {
             for _ in 0..REVIEWED {
-                let Some(last) = entries.last(list) else { break };
+                let Some(last) = entries.least_recent(list) else { break };
                 let now = class(self.sketch.uses(entries.hash(last)));
                 if now >= list {
                     break;
@@ -44,7 +44,7 @@ impl Policy for Lfu {
                 entries.move_first(last, now);
             }
         }
-        (0..CLASSES).find_map(|list| entries.last(list))
+        (0..CLASSES).find_map(|list| entries.least_recent(list))
     }
 
     fn uses(&self, hash: u64) -> Option<u32> {

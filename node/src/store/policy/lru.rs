@@ -17,6 +17,6 @@ impl Policy for Lru {
     fn settle(&mut self, _entries: &mut Entries, _capacity: u64) {}
 
     fn victim(&mut self, entries: &mut Entries, _capacity: u64, _excess: u64) -> Option<Loc> {
-        entries.last(ALL)
+        entries.least_recent(ALL)
     }
 }

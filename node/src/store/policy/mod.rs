@@ -11,7 +11,10 @@ mod sketch;
 pub(super) mod steering;
 mod w_tiny_lfu;
 
-use super::{arena::Loc, entries::Entries};
+use super::{
+    arena::Loc,
+    entries::{Entries, Sum},
+};
 use steering::Sample;
 
 /// Lists that policies may use: those from here on are the store's own.

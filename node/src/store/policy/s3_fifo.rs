@@ -1,11 +1,11 @@
 //! S3-FIFO (Yang et al., SOSP 2023): a short queue for new values, a main one for those that were used in it, and the
 //! memory of what left the short one without.
 
-use super::{Entries, Loc, Policy, values};
-use crate::store::record;
+use super::{Entries, Loc, Policy, Sum, values};
+use crate::store::{order::BY_USE, record};
 
-const SMALL: usize = 0;
-const MAIN: usize = 1;
+const SMALL: usize = BY_USE;
+const MAIN: usize = BY_USE + 1;
 /// The short queue's part of the capacity, in percent.
 const SMALL_SHARE: u64 = 10;
 /// Uses of a value that are told apart.
@@ -34,8 +34,10 @@ impl Policy for S3Fifo {
 
     fn victim(&mut self, entries: &mut Entries, capacity: u64, _excess: u64) -> Option<Loc> {
         loop {
-            let small = entries.sum(SMALL).bytes;
-            if small * 100 >= capacity * SMALL_SHARE || entries.sum(MAIN).count == 0 {
+            let Sum { count, bytes } = entries.sum(SMALL);
+            // What has just come stays, however large it is: it was stored to be read.
+            let too_long = bytes * 100 >= capacity * SMALL_SHARE && count > 1;
+            if too_long || entries.sum(MAIN).count == 0 {
                 let Some(last) = entries.last(SMALL) else { return entries.last(MAIN) };
                 if record::uses(entries.head(last)) < ENOUGH {
                     self.ghosts.add(entries.hash(last));

@@ -4,7 +4,7 @@
 //! admitted if it was used more often than all those together that must go for it. The main part is divided by last use,
 //! too: a protected list for what was used there, and a list on probation.
 
-use super::{Entries, Loc, Policy, Sample, sketch::Sketch, steering, values};
+use super::{Entries, Loc, Policy, Sample, Sum, sketch::Sketch, steering, values};
 
 const WINDOW: usize = 0;
 const PROBATION: usize = 1;
@@ -15,7 +15,7 @@ const PROTECTED_SHARE: u64 = 80;
 /// One in so many candidates is admitted in spite of its count, if that is not small.
 const LUCKY: u64 = 128;
 /// Uses below which no candidate is lucky.
-const LUCKY_USES: u32 = 6;
+const LUCKY_USES: u64 = 6;
 /// Values that change lists in one step at most.
 const MOVES: usize = 32;
 /// Victims that are weighed against one candidate at most.
@@ -52,13 +52,13 @@ impl WTinyLfu {
     }
 
     /// Who goes next for a value in the main part.
-    fn main_victim(entries: &Entries) -> Option<Loc> {
-        entries.last(PROBATION).or_else(|| entries.last(PROTECTED))
+    fn main_victim(entries: &mut Entries) -> Option<Loc> {
+        entries.last(PROBATION).or_else(|| entries.least_recent(PROTECTED))
     }
 
-    /// Whether the candidate was used more often than all those together that must go in its place.
+    /// Whether the candidate was used more often than those that must go in its place, on the average of their bytes.
     fn admits(&mut self, entries: &Entries, candidate: Loc, excess: u64) -> bool {
-        let uses = self.sketch.uses(entries.hash(candidate));
+        let uses = u64::from(self.sketch.uses(entries.hash(candidate)));
         let (mut freed, mut rivals) = (0, 0);
         let mut next = entries.last(PROBATION);
         let mut protected = false;
@@ -67,12 +67,13 @@ impl WTinyLfu {
                 protected = true;
                 next = entries.last(PROTECTED);
             }
-            let Some(rival) = next.filter(|_| freed < excess && rivals < uses) else { break };
-            rivals += self.sketch.uses(entries.hash(rival));
-            freed += entries.weight(rival);
+            let Some(rival) = next.filter(|_| freed < excess) else { break };
+            let weight = entries.weight(rival);
+            rivals += weight * u64::from(self.sketch.uses(entries.hash(rival)));
+            freed += weight;
             next = entries.before(rival);
         }
-        (uses > rivals && freed >= excess) || (uses >= LUCKY_USES && self.draw().is_multiple_of(LUCKY))
+        freed > 0 && (uses * freed > rivals || (uses >= LUCKY_USES && self.draw().is_multiple_of(LUCKY)))
     }
 
     fn draw(&mut self) -> u64 {
@@ -93,17 +94,19 @@ impl Policy for WTinyLfu {
     }
 
     fn used(&mut self, entries: &mut Entries, at: Loc, hash: u64, times: u32) {
-        (0..times).for_each(|_| self.sketch.count(hash));
         self.seen.requests += 1;
-        match entries.list(at) {
+        let first = match entries.list(at) {
             WINDOW => {
                 self.seen.window_hits += 1;
-                entries.refresh(at, WINDOW);
+                entries.refresh(at, WINDOW)
             }
             _ => {
                 self.seen.main_hits += 1;
-                entries.refresh(at, PROTECTED);
+                entries.refresh(at, PROTECTED)
             }
+        };
+        if first {
+            (0..times).for_each(|_| self.sketch.count(hash));
         }
     }
 
@@ -115,13 +118,13 @@ impl Policy for WTinyLfu {
         let protected = main * PROTECTED_SHARE / 100;
         for _ in 0..MOVES {
             // Where the main part has room, there is nobody to compare with.
-            let to_main = entries.last(WINDOW).filter(|at| {
+            let to_main = entries.least_recent(WINDOW).filter(|at| {
                 entries.sum(WINDOW).bytes > window && Self::main_bytes(entries) + entries.weight(*at) <= main
             });
             if let Some(at) = to_main {
                 entries.move_first(at, PROBATION);
             } else if entries.sum(PROTECTED).bytes > protected
-                && let Some(at) = entries.last(PROTECTED)
+                && let Some(at) = entries.least_recent(PROTECTED)
             {
                 entries.move_first(at, PROBATION);
             } else if Self::main_bytes(entries) > main
@@ -139,7 +142,9 @@ impl Policy for WTinyLfu {
     fn victim(&mut self, entries: &mut Entries, capacity: u64, excess: u64) -> Option<Loc> {
         let window = self.window(capacity);
         for _ in 0..MOVES {
-            let Some(candidate) = entries.last(WINDOW).filter(|_| entries.sum(WINDOW).bytes > window) else {
+            // What has just come stays, however large it is: it was stored to be read.
+            let Sum { count, bytes } = entries.sum(WINDOW);
+            let Some(candidate) = entries.least_recent(WINDOW).filter(|_| bytes > window && count > 1) else {
                 break;
             };
             if !self.admits(entries, candidate, excess) {
@@ -147,7 +152,7 @@ impl Policy for WTinyLfu {
             }
             entries.move_first(candidate, PROBATION);
         }
-        Self::main_victim(entries).or_else(|| entries.last(WINDOW))
+        Self::main_victim(entries).or_else(|| entries.least_recent(WINDOW))
     }
 
     fn uses(&self, hash: u64) -> Option<u32> {

@@ -345,3 +345,37 @@ fn a_limit_that_is_lowered_is_reached_step_by_step_and_one_that_is_raised_makes_
     fill(2);
     assert_eq!(store.stats().entries, 128);
 }
+
+#[test]
+fn any_value_that_fits_the_limit_is_stored_however_small_the_shares_are() {
+    let store = store_by(EvictionPolicy::WTinyLfu, 16 * STORE_SHARD_BYTES, 0.0);
+    let (limit, shards) = (16 << 20, 16);
+    assert_eq!(store.shards.len(), shards);
+    let settle = || {
+        while store.expire(NOW, 1_000) == 1_000 {}
+        store.check();
+        let stats = store.stats();
+        let used = stats.bytes + stats.marker_bytes + stats.overhead_bytes;
+        assert!(used <= limit, "{used} of {limit} bytes");
+    };
+    for i in 0..1_000 {
+        put(&store, &format!("small {i}"), value(1, None, vec![0; 20_000]), Cause::User);
+    }
+    store.set_max_bytes(limit);
+    settle();
+    for i in 0..20 {
+        let (name, large) = (format!("large {i}"), value(1, None, vec![i; 8 << 20]));
+        assert_eq!(put(&store, &name, large.clone(), Cause::User), PutOutcome::Stored { was_live: false });
+        settle();
+        assert_eq!(store.peek(HERE, &key(&name), NOW), Some(large));
+    }
+    // What was lent comes back to those that had to do without.
+    put(&store, "large 19", Stamped::tombstone(tag(2)), Cause::User);
+    settle();
+    for i in 0..1_000 {
+        put(&store, &format!("small {i}"), value(2, None, vec![0; 20_000]), Cause::User);
+    }
+    settle();
+    let spread = store.shard_stats().into_iter().map(|stats| stats.entries);
+    assert!(spread.clone().all(|entries| entries > 15), "{:?}", spread.collect::<Vec<_>>());
+}
