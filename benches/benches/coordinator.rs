@@ -11,7 +11,7 @@ fn resolutions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("coordinator/resolve");
     group.throughput(Throughput::Elements(1));
     let (old, new) = (entry(1), entry(2));
-    let nothing = || ReadAnswer { votes: true, version: None, value: None };
+    let nothing = || ReadAnswer { votes: true, version: None, value: None, ghost: None };
     // Owners that agree with what the coordinator holds itself send the version alone.
     let agreeing = |owner| (owner, ReadAnswer { value: None, ..answer(&new) });
     let cases = [
@@ -29,7 +29,7 @@ fn resolutions(criterion: &mut Criterion) {
 }
 
 fn answer(entry: &Stamped) -> ReadAnswer {
-    ReadAnswer { votes: true, version: Some(entry.version()), value: entry.value().cloned() }
+    ReadAnswer { votes: true, version: Some(entry.version()), value: entry.value().cloned(), ghost: None }
 }
 
 /// A value of 100 bytes.

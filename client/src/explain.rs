@@ -52,7 +52,8 @@ pub struct Held {
     pub trust: Trust,
     /// What it holds, in a word.
     pub state: CopyState,
-    /// When and by whom that was written; `None` when it holds nothing.
+    /// When and by whom that was written; `None` when it holds nothing. Of what was evicted, what it
+    /// was.
     pub tag: Option<Tag>,
     /// How often the expiry was changed since.
     pub touch: u32,
@@ -125,6 +126,7 @@ impl TryFrom<&admin::OwnerCopy> for Held {
             Ok(State::Value) => CopyState::Value,
             Ok(State::Tombstone) => CopyState::Tombstone,
             Ok(State::Expired) => CopyState::Expired,
+            Ok(State::Evicted) => CopyState::Evicted,
             Ok(State::Unspecified) | Err(_) => return Err(unknown("state", owner.state)),
         };
         Ok(Self {

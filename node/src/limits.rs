@@ -179,6 +179,8 @@ pub const REBUILD_PAGE_BYTES: u32 = 1024 * 1024;
 pub const MARKER_LIFE: Duration = Duration::from_secs(3600);
 /// The part of a node's memory that is for markers alone.
 pub const MARKER_SHARE: f64 = 0.05;
+/// How long the time is of whose stamps owners compare what they hold in one number.
+pub const TAG_BUCKET: Duration = Duration::from_secs(10);
 
 /// Keys whose requests are counted to find the hottest.
 pub const HOT_KEYS: usize = 128;

@@ -68,6 +68,10 @@ fn expiry_to_wire(at: Option<UnixMillis>) -> u64 {
     at.map_or(0, |at| at.0)
 }
 
+fn tag_to_wire(tag: Option<Tag>) -> u64 {
+    tag.map_or(0, Tag::to_bits)
+}
+
 fn vnodes_to_wire(vnodes: Vec<Vnode>) -> Vec<u32> {
     vnodes.into_iter().map(|v| u32::from(v.0)).collect()
 }
@@ -85,6 +89,7 @@ impl From<Version> for replica::Version {
             dead: v.dead,
             touch: v.touch.into(),
             expires_at: expiry_to_wire(v.expires_at),
+            touched_at: tag_to_wire(v.touched_at),
             value_hash: v.value_hash,
         }
     }
@@ -99,6 +104,7 @@ impl TryFrom<replica::Version> for Version {
             dead: v.dead,
             touch: narrow("touch", v.touch)?,
             expires_at: expiry(v.expires_at)?,
+            touched_at: Tag::from_bits(v.touched_at),
             value_hash: v.value_hash,
         })
     }
@@ -112,6 +118,7 @@ impl From<Stamped> for replica::Entry {
             dead: version.dead,
             touch: version.touch.into(),
             expires_at: expiry_to_wire(version.expires_at),
+            touched_at: tag_to_wire(version.touched_at),
             value: entry.into_value().map(Value::into_bytes).unwrap_or_default(),
         }
     }
@@ -124,11 +131,12 @@ impl TryFrom<replica::Entry> for Stamped {
         let tag = Tag::from_bits(e.tag).ok_or(InvalidEntry::NoTag)?;
         let touch = narrow("touch", e.touch)?;
         let expires_at = expiry(e.expires_at)?;
-        match (e.dead, e.value.is_empty()) {
-            (true, true) => Ok(Self::marker(tag, touch, expires_at)),
-            (true, false) => Err(InvalidEntry::DeadWithValue.into()),
-            (false, _) => Ok(Self::live(tag, touch, expires_at, Value::new(e.value)?)),
-        }
+        let entry = match (e.dead, e.value.is_empty()) {
+            (true, true) => Self::marker(tag, touch, expires_at),
+            (true, false) => return Err(InvalidEntry::DeadWithValue.into()),
+            (false, _) => Self::live(tag, touch, expires_at, Value::new(e.value)?),
+        };
+        Ok(entry.touched_at(Tag::from_bits(e.touched_at)))
     }
 }
 
@@ -200,7 +208,10 @@ impl From<RingRecord> for ring::RingRecord {
             phase: record.phase().number(),
             members: members.collect(),
             table: Some(table),
-            settings: Some(ring::Settings { flush_tag: record.settings().flush_tag }),
+            settings: Some(ring::Settings {
+                flush_tag: record.settings().flush_tag,
+                hash_seed: record.settings().hash_seed,
+            }),
         }
     }
 }
@@ -228,7 +239,8 @@ impl TryFrom<ring::RingRecord> for RingRecord {
         if u32::from(owners.vnodes()) != table.vnodes {
             return Err(InvalidRecord::Vnodes(table.vnodes).into());
         }
-        let settings = Settings { flush_tag: r.settings.unwrap_or_default().flush_tag };
+        let ring::Settings { flush_tag, hash_seed } = r.settings.unwrap_or_default();
+        let settings = Settings { flush_tag, hash_seed };
         Ok(Self::new(r.cluster_id, r.epoch, phase(r.phase)?, members, owners, settings)?)
     }
 }
@@ -307,6 +319,8 @@ impl From<ReplicaOp> for replica::request::Op {
                     Cause::User => replica::Cause::User,
                     Cause::Repair => replica::Cause::Repair,
                     Cause::Hint => replica::Cause::Hint,
+                    Cause::Round => replica::Cause::Round,
+                    Cause::Rebuild => replica::Cause::Rebuild,
                 };
                 Self::Write(replica::Write {
                     key: key.into_bytes(),
@@ -374,6 +388,8 @@ impl TryFrom<replica::request::Op> for ReplicaOp {
                     Ok(replica::Cause::User) => Cause::User,
                     Ok(replica::Cause::Repair) => Cause::Repair,
                     Ok(replica::Cause::Hint) => Cause::Hint,
+                    Ok(replica::Cause::Round) => Cause::Round,
+                    Ok(replica::Cause::Rebuild) => Cause::Rebuild,
                     Ok(replica::Cause::Unspecified) | Err(_) => return Err(DecodeError::Missing("cause")),
                 },
             },
@@ -441,6 +457,7 @@ impl From<ReplicaAnswer> for replica::reply::Answer {
                 votes: read.votes,
                 version: read.version.map(Into::into),
                 value: read.value.map(Value::into_bytes),
+                ghost: tag_to_wire(read.ghost),
             }),
             ReplicaAnswer::Write(write) => Self::Write(replica::WriteAnswer {
                 superseded_by: write.superseded_by.map(Into::into),
@@ -497,6 +514,7 @@ impl TryFrom<replica::reply::Answer> for ReplicaAnswer {
                 votes: read.votes,
                 version: read.version.map(TryInto::try_into).transpose()?,
                 value: read.value.map(Value::new).transpose()?,
+                ghost: Tag::from_bits(read.ghost),
             }),
             Answer::Write(write) => Self::Write(WriteAnswer {
                 superseded_by: write.superseded_by.map(TryInto::try_into).transpose()?,
@@ -657,6 +675,7 @@ impl From<Inspection> for replica::Inspection {
             version: inspection.version.map(Into::into),
             value_bytes: inspection.value_bytes,
             hinted: inspection.hinted.iter().map(ToString::to_string).collect(),
+            ghost: tag_to_wire(inspection.ghost),
         }
     }
 }
@@ -677,6 +696,7 @@ impl TryFrom<replica::Inspection> for Inspection {
             trust,
             version: i.version.map(TryInto::try_into).transpose()?,
             value_bytes: i.value_bytes,
+            ghost: Tag::from_bits(i.ghost),
             hinted: i.hinted.iter().map(|node| Ok(NodeId::new(node)?)).collect::<Result<_, DecodeError>>()?,
         })
     }
@@ -695,6 +715,7 @@ impl From<Refusal> for replica::Refusal {
             Refusal::Late => Reason::Late(replica::Late {}),
             Refusal::Overloaded => Reason::Overloaded(replica::Overloaded {}),
             Refusal::Starting => Reason::Starting(replica::Starting {}),
+            Refusal::Sealed { through } => Reason::Sealed(replica::Sealed { through: through.to_bits() }),
             Refusal::Invalid(why) => Reason::Invalid(why),
         };
         Self { reason: Some(reason) }
@@ -716,6 +737,9 @@ impl TryFrom<replica::Refusal> for Refusal {
             Reason::Late(replica::Late {}) => Self::Late,
             Reason::Overloaded(replica::Overloaded {}) => Self::Overloaded,
             Reason::Starting(replica::Starting {}) => Self::Starting,
+            Reason::Sealed(replica::Sealed { through }) => {
+                Self::Sealed { through: Tag::from_bits(through).ok_or(DecodeError::Missing("tag"))? }
+            }
             Reason::Invalid(why) => Self::Invalid(why),
         })
     }

@@ -3,6 +3,9 @@
 //! The new version has the tag of the value it read and raises only its touch count. So it never beats a write it did
 //! not see, and whatever change stands in the end was decided on the very version it follows. Two changes at the same
 //! time may both be decided on the same version; both are then acknowledged, and the later expiry stands.
+//!
+//! The change has a stamp of its own beside the tag: owners that have agreed on everything up to some time take nothing
+//! older any more, and a value may be as old as it likes when its expiry is changed.
 
 use super::{
     Coordinator, CoordinatorError, ExistedReply, Expiry, ExpiryCondition, GetReply, Outcome, RequestOptions,
@@ -104,7 +107,8 @@ impl Coordinator {
                 "expiry changed 65535 times; write the value anew to change it again".into(),
             )
         })?;
-        let entry = Stamped::live(held.tag, touch, expires_at, value.clone());
+        let stamp = self.new_tag(&self.cluster.view(), None)?;
+        let entry = Stamped::live(held.tag, touch, expires_at, value.clone()).touched_at(stamp);
         let written = match self.write(&key, &entry, levels.write, deadline).await {
             // What was read is gone.
             Err(CoordinatorError::Flushed { .. }) => {

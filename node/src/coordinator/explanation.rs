@@ -1,7 +1,7 @@
 //! Pure: what the nodes' knowledge of one key comes to.
 
 use shoal_membership::{ClusterView, ring};
-use shoal_proto::types::{CopyState, Inspection, Key, NodeId, Phase, Trust, UnixMillis, Version, Vnode};
+use shoal_proto::types::{CopyState, Inspection, Key, NodeId, Phase, Tag, Trust, UnixMillis, Version, Vnode};
 use std::collections::BTreeMap;
 
 /// Everything there is to know of one key: who owns it, who holds what, what is still on its way.
@@ -49,6 +49,8 @@ pub struct Held {
     pub trust: Trust,
     /// The version, as of now; `None` when it holds nothing.
     pub version: Option<Version>,
+    /// The tag of what it evicted before all owners had confirmed it; only when it holds nothing.
+    pub ghost: Option<Tag>,
     /// The value's length, 0 without one.
     pub value_bytes: u64,
     /// No owner told of a newer version: it holds the newest, or nothing where nobody holds anything.
@@ -59,7 +61,17 @@ impl Held {
     /// The state of the copy, in a word.
     #[must_use]
     pub fn state(&self) -> CopyState {
-        self.version.map_or(CopyState::Absent, |version| version.state())
+        match (self.version, self.ghost) {
+            (Some(version), _) => version.state(),
+            (None, Some(_)) => CopyState::Evicted,
+            (None, None) => CopyState::Absent,
+        }
+    }
+
+    /// The tag of what it holds, or has evicted.
+    #[must_use]
+    pub fn tag(&self) -> Option<Tag> {
+        self.version.map(|version| version.tag).or(self.ghost)
     }
 }
 
@@ -111,6 +123,7 @@ fn held(told: Option<&Told>, now: UnixMillis) -> Result<Held, String> {
         Some(Ok(inspection)) if inspection.owner => Ok(Held {
             trust: inspection.trust,
             version: inspection.version.map(|version| version.as_of(now)),
+            ghost: inspection.ghost.filter(|_| inspection.version.is_none()),
             // What expired on its way here has no length any more.
             value_bytes: if inspection.version.is_some_and(|v| v.is_live(now)) {
                 inspection.value_bytes
@@ -131,9 +144,13 @@ fn hinted_by(owner: &NodeId, told: &BTreeMap<NodeId, Told>) -> Vec<NodeId> {
 }
 
 fn mark_newest(owners: &mut [OwnerCopy]) {
-    let newest = owners.iter().filter_map(|owner| owner.held.as_ref().ok()?.version).max();
+    let held = || owners.iter().filter_map(|owner| owner.held.as_ref().ok());
+    let ghost = held().filter_map(|held| held.ghost).max();
+    // As reads do: what is older than a ghost is as good as nothing, and who evicted the newest does not lack it.
+    let newest = held().filter_map(|held| held.version).max().filter(|version| ghost <= Some(version.tag));
     for held in owners.iter_mut().filter_map(|owner| owner.held.as_mut().ok()) {
-        held.newest = held.version == newest;
+        let has_evicted_it = newest.is_some_and(|newest| held.ghost == Some(newest.tag));
+        held.newest = held.version == newest || has_evicted_it;
     }
 }
 
@@ -158,6 +175,7 @@ mod tests {
             trust: Trust::Ready,
             version,
             value_bytes: u64::from(version.is_some()),
+            ghost: None,
             hinted: Vec::new(),
         })
     }
@@ -203,6 +221,18 @@ mod tests {
             (explanation.epoch, explanation.vnode, explanation.owners[0].generation),
             (1, Vnode(0), 5)
         );
+    }
+
+    #[test]
+    fn an_owner_that_evicted_the_newest_lacks_nothing_and_what_is_older_is_not_the_newest() {
+        let evicted =
+            |tick| holds(None).map(|told| Inspection { ghost: Some(value(tick, None).tag), ..told });
+        let explanation = explain([holds(Some(value(2, None))), evicted(2), evicted(1)]);
+        assert_eq!(newest(&explanation), [Some(true), Some(true), Some(false)]);
+        let held = explanation.owners[1].held.clone().unwrap();
+        assert_eq!((held.state(), held.tag()), (CopyState::Evicted, Some(value(2, None).tag)));
+        let explanation = explain([holds(Some(value(2, None))), evicted(3), holds(None)]);
+        assert_eq!(newest(&explanation), [Some(false), Some(true), Some(true)]);
     }
 
     #[test]

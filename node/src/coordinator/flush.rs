@@ -58,7 +58,7 @@ impl Coordinator {
         let tag = above(ticks)?;
         let is_above_all = meets_every_quorum(record, &heard);
         let change = |record: &RingRecord| {
-            let settings = Settings { flush_tag: tag.to_bits() };
+            let settings = Settings { flush_tag: tag.to_bits(), ..record.settings().clone() };
             (!record.settings().flushes(tag)).then(|| record.with_settings(settings))
         };
         let record = self.ring.edit(change, deadline).await.map_err(not_agreed)?;
@@ -222,7 +222,7 @@ mod tests {
         #[test]
         fn no_tag_of_a_reading_lies_above_its_flush_and_every_later_one_does(ticks in 0u64..1 << 51, writer in 1u16..2048) {
             let flush = above(ticks).unwrap();
-            let settings = Settings { flush_tag: flush.to_bits() };
+            let settings = Settings { flush_tag: flush.to_bits(), ..Settings::default() };
             let writers = [WriterId::member(writer).unwrap(), WriterId::client(writer.into())];
             for writer in writers {
                 prop_assert!(settings.flushes(Tag::from_ticks(ticks, writer).unwrap()));

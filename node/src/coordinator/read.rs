@@ -213,9 +213,8 @@ impl<'a> ReadAttempt<'a> {
     }
 
     fn observe(&self, answer: &ReadAnswer) {
-        if let Some(version) = answer.version {
-            self.coordinator.replicas.local.clock.observe(version.tag);
-        }
+        let heard = answer.version.map(|version| version.stamp()).max(answer.ghost);
+        heard.into_iter().for_each(|tag| self.coordinator.replicas.local.clock.observe(tag));
     }
 
     async fn settle(&mut self) -> Attempt<ReadOutcome> {
@@ -289,6 +288,7 @@ fn extended(entry: Stamped) -> Stamped {
     match (version.expires_at, entry.value()) {
         (Some(UnixMillis(at)), Some(value)) => {
             Stamped::live(version.tag, version.touch, Some(UnixMillis(at + 60_000)), value.clone())
+                .touched_at(version.touched_at)
         }
         _ => entry,
     }

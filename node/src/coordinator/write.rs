@@ -174,7 +174,7 @@ impl Coordinator {
             match &outcome {
                 Ok(ReplicaAnswer::Write(answer)) => {
                     if let Some(version) = answer.superseded_by {
-                        local.clock.observe(version.tag);
+                        local.clock.observe(version.stamp());
                     }
                 }
                 Ok(ReplicaAnswer::Refused(Refusal::Invalid(_))) => {}

@@ -4,7 +4,7 @@
 //! the same, in whatever order they got there.
 
 use super::LocalReplica;
-use crate::{limits, mutant};
+use crate::{limits, mutant, store::Found};
 use shoal_membership::ClusterView;
 use shoal_proto::types::{Cause, ClockReading, Key, Stamped, Tag, UnixMillis, Version, Vnode};
 use std::{sync::Arc, time::Duration};
@@ -19,24 +19,29 @@ impl LocalReplica {
         view.flushes(tag) && !mutant::active("ignore_flush")
     }
 
-    /// What is held under a key as a user reads it, unless it is gone.
-    pub(super) fn get(
-        &self,
-        view: &ClusterView,
-        vnode: Vnode,
-        key: &Key,
-        now: UnixMillis,
-    ) -> Option<Stamped> {
-        self.store.get(vnode, key, now).filter(|entry| !self.is_gone(view, entry.version().tag))
+    /// What is known of a key as a user reads it, unless it is gone.
+    pub(super) fn get(&self, view: &ClusterView, vnode: Vnode, key: &Key, now: UnixMillis) -> Found {
+        self.unless_gone(view, self.store.read(vnode, key, now))
+    }
+
+    /// Nothing in the place of what is gone.
+    pub(super) fn unless_gone(&self, view: &ClusterView, found: Found) -> Found {
+        let tag = match &found {
+            Found::Held(entry) => entry.version().tag,
+            Found::Ghost(version) => version.tag,
+            Found::Nothing => return found,
+        };
+        if self.is_gone(view, tag) { Found::Nothing } else { found }
     }
 
     /// Takes over what another owner holds, unless it is gone.
     pub fn take_over(&self, key: &Key, entry: Stamped) {
         let tag = entry.version().tag;
-        self.clock.observe(tag);
+        self.clock.observe(entry.version().stamp());
         let view = self.cluster.view();
         let Some(vnode) = view.vnode_of(key.as_bytes()).filter(|_| !self.is_gone(&view, tag)) else { return };
-        self.store.put(vnode, key, entry, Cause::Repair, self.now());
+        self.share_seed(&view);
+        self.store.put(vnode, key, entry, Cause::Rebuild, self.now());
         self.reconsider(&view, vnode, key, tag);
     }
 

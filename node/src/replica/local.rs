@@ -7,7 +7,7 @@ use super::{
 use crate::{
     limits, mutant,
     ring::RingLedger,
-    store::{self, PutOutcome, Store},
+    store::{self, Found, PutOutcome, Store},
 };
 use shoal_membership::{Cluster, ClusterView, HybridClock, WallClock};
 use shoal_proto::types::{
@@ -116,8 +116,11 @@ impl LocalReplica {
     /// the vnode and its silence is trusted.
     #[must_use]
     pub fn read_alone(&self, view: &ClusterView, vnode: Vnode, key: &Key) -> Option<Option<Stamped>> {
-        (owns(view, vnode) && self.vnodes.trust(vnode) == Trust::Ready)
-            .then(|| self.get(view, vnode, key, self.now()))
+        let trusted = owns(view, vnode) && self.vnodes.trust(vnode) == Trust::Ready;
+        trusted.then(|| match self.get(view, vnode, key, self.now()) {
+            Found::Held(entry) => Some(entry),
+            Found::Ghost(_) | Found::Nothing => None,
+        })
     }
 
     /// What the store charges for an entry.
@@ -149,6 +152,7 @@ impl LocalReplica {
         let Some(vnode) = view.vnode_of(key.as_bytes()) else {
             return Err(Refusal::Behind { epoch: 0, phase: 0 });
         };
+        self.share_seed(&view);
         let stamp = stamp.ok_or_else(|| Refusal::Invalid("request without a stamp".into()))?;
         match check(&view, vnode, stamp) {
             StampVerdict::Serve => {}
@@ -165,14 +169,25 @@ impl LocalReplica {
         Ok((view, vnode))
     }
 
+    /// Nodes name keys to each other by hashes of a seed that is in the record.
+    pub(super) fn share_seed(&self, view: &ClusterView) {
+        if let Some(record) = view.record() {
+            self.store.share_seed(record.settings().hash_seed);
+        }
+    }
+
     fn read(&self, view: &ClusterView, vnode: Vnode, key: &Key, known: Option<Version>) -> ReadAnswer {
         let votes = self.vnodes.trust(vnode) == Trust::Ready || mutant::active("vote_when_empty");
-        let Some(entry) = self.get(view, vnode, key, self.now()) else {
-            return ReadAnswer { votes, version: None, value: None };
+        let entry = match self.get(view, vnode, key, self.now()) {
+            Found::Held(entry) => entry,
+            Found::Ghost(ghost) => {
+                return ReadAnswer { votes, version: None, value: None, ghost: Some(ghost.tag) };
+            }
+            Found::Nothing => return ReadAnswer { votes, version: None, value: None, ghost: None },
         };
         let version = entry.version();
         let value = if known.is_none_or(|known| version > known) { entry.into_value() } else { None };
-        ReadAnswer { votes, version: Some(version), value }
+        ReadAnswer { votes, version: Some(version), value, ghost: None }
     }
 
     fn admitted_write(
@@ -203,7 +218,7 @@ impl LocalReplica {
         cause: Cause,
     ) -> Result<WriteAnswer, Refusal> {
         let tag = entry.version().tag;
-        self.clock.observe(tag);
+        self.clock.observe(entry.version().stamp());
         if self.is_gone(view, tag) {
             let superseded_by = Self::superseded_by_flush(view);
             return Ok(WriteAnswer { superseded_by, was_live: false });
@@ -213,6 +228,7 @@ impl LocalReplica {
             PutOutcome::Stored { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Unchanged { was_live } => WriteAnswer { superseded_by: None, was_live },
             PutOutcome::Superseded { by, was_live } => WriteAnswer { superseded_by: Some(by), was_live },
+            PutOutcome::Sealed { through } => return Err(Refusal::Sealed { through }),
             PutOutcome::Full { bytes, limit } => {
                 return Err(Refusal::Invalid(format!(
                     "memory is full and nothing is evicted: no room for {bytes} bytes in a shard of {limit}"
@@ -232,8 +248,11 @@ impl LocalReplica {
     fn inspect(&self, key: &Key) -> Option<Inspection> {
         let view = self.cluster.view();
         let vnode = view.vnode_of(key.as_bytes())?;
-        let held = self.store.peek(vnode, key, self.now());
-        let held = held.filter(|entry| !self.is_gone(&view, entry.version().tag));
+        let (held, ghost) = match self.unless_gone(&view, self.store.look(vnode, key, self.now())) {
+            Found::Held(entry) => (Some(entry), None),
+            Found::Ghost(version) => (None, Some(version.tag)),
+            Found::Nothing => (None, None),
+        };
         Some(Inspection {
             generation: self.cluster.me().generation,
             owner: owns(&view, vnode),
@@ -243,6 +262,7 @@ impl LocalReplica {
                 .as_ref()
                 .and_then(Stamped::value)
                 .map_or(0, |value| value.as_bytes().len() as u64),
+            ghost,
             hinted: self.hints.pending(key),
         })
     }

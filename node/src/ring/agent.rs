@@ -211,7 +211,8 @@ impl RingAgent {
         let members = members.collect::<Result<Vec<_>, FoundError>>()?;
         let table = table::found(&members, self.settings.replicas, self.settings.vnodes)?;
         let cluster_id = self.rng.next_u64().max(1);
-        Ok(RingRecord::new(cluster_id, 1, Phase::New, members, table, Settings::default())?)
+        let settings = Settings { hash_seed: self.rng.next_u64(), ..Settings::default() };
+        Ok(RingRecord::new(cluster_id, 1, Phase::New, members, table, settings)?)
     }
 }
 

@@ -235,7 +235,7 @@ mod tests {
         let members = RingLedger::voters(&record());
         assert_eq!(members, ["n0", "n1", "n2"]);
         assert_eq!(ledger.prepare(2, ballot(1), &members), RingVote::Granted { accepted: None });
-        let next = record().with_settings(Settings { flush_tag: 77 });
+        let next = record().with_settings(Settings { flush_tag: 77, ..Settings::default() });
         let voted = ledger.accept(ballot(1), next.clone(), &members);
         assert_eq!(voted, RingVote::Granted { accepted: Some((ballot(1), Box::new(next.clone()))) });
         assert!(matches!(ledger.prepare(3, ballot(1), &members), RingVote::Refused(_)));

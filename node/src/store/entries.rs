@@ -8,6 +8,7 @@ mod check;
 use super::{
     arena::{Arena, Loc},
     class::{self, Class},
+    fault,
     index::Index,
     links::{Chain, Ends, LISTS},
     record::{self, Fields},
@@ -99,6 +100,28 @@ impl Entries {
         self.index.find(vnode, hash, |at| record::vnode(self.arena.at(at)) == vnode && self.has_key(at, key))
     }
 
+    /// The entry whose key has this hash; no ghost.
+    pub(super) fn find_by_hash(&self, vnode: Vnode, hash: u64) -> Option<Loc> {
+        let is_it = |at: Loc| {
+            let head = self.arena.at(at);
+            record::vnode(head) == vnode && !record::is_ghost(head) && self.hash(at) == hash
+        };
+        self.index.find(vnode, hash, is_it)
+    }
+
+    pub(super) fn find_ghost(&self, vnode: Vnode, hash: u64) -> Option<Loc> {
+        let is_it = |at: Loc| {
+            let head = self.arena.at(at);
+            record::vnode(head) == vnode && record::is_ghost(head) && record::ghost_hash(head) == hash
+        };
+        self.index.find(vnode, hash, is_it)
+    }
+
+    /// Hashes keys by another seed from now on; only while there are none.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
     /// The header's bytes and more.
     pub(super) fn head(&self, at: Loc) -> &[u8] {
         self.arena.at(at)
@@ -120,6 +143,9 @@ impl Entries {
     /// The hash of the entry's key.
     pub(super) fn hash(&self, at: Loc) -> u64 {
         let head = self.arena.slot(at);
+        if record::is_ghost(head) {
+            return record::ghost_hash(head);
+        }
         let (start, key_len) = (record::header_len_of(head), record::key_len(head));
         match head.get(start..start + key_len) {
             Some(key) => xxh3_64_with_seed(key, self.seed),
@@ -163,7 +189,9 @@ impl Entries {
     pub(super) fn remove(&mut self, at: Loc) {
         self.unlist(at);
         self.index.remove(record::vnode(self.arena.at(at)), self.hash(at), at);
-        self.free(at);
+        if !fault::active("leak_bytes") {
+            self.free(at);
+        }
     }
 
     /// Puts `new` in the place of the entry of the same key, in its list too; neither is in the wheel. Returns where it
@@ -287,7 +315,7 @@ impl Entries {
 
     fn has_key(&self, at: Loc, key: &[u8]) -> bool {
         let head = self.arena.slot(at);
-        if record::key_len(head) != key.len() {
+        if record::key_len(head) != key.len() || record::is_ghost(head) {
             return false;
         }
         let start = record::header_len_of(head);

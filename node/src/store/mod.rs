@@ -10,35 +10,56 @@
 //!
 //! - A key holds a value or a marker (deleted or expired), and only ever moves up in the order of versions, until it is
 //!   evicted or its marker is dropped.
-//! - The limit covers everything: entries, begun pages, index, sketch. Markers have a part of it that they may not exceed.
+//! - The limit covers everything: entries, begun pages, index, sketch. Markers and ghosts have a part of it that they may
+//!   not exceed.
 //! - No value is returned past its expiry; time is an argument.
+//!
+//! Owners agree on each vnode up to [`Watermarks`], by [`Digest`]s of what they hold: see [`Store::seal`]. What one gives up
+//! before that leaves a ghost. Of a vnode that was never sealed nothing is known to be agreed, and nothing leaves ghosts.
 
 mod arena;
 mod class;
+mod digest;
 mod entries;
+mod fault;
+mod found;
 mod index;
 mod links;
+mod list;
 mod policy;
 mod record;
 mod scan;
 mod shard;
+mod stats;
+mod watermarks;
 mod wheel;
 
 #[cfg(test)]
 mod tests;
 
+pub use digest::Digest;
+pub use found::Found;
+pub use list::Listed;
 pub use policy::EvictionPolicy;
+pub use stats::{EvictedFor, Refused, StoreStats};
+pub use watermarks::Watermarks;
 
-use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX};
+use crate::limits::{STORE_SHARD_BYTES, STORE_SHARD_BYTES_MAX, TAG_BUCKET};
+use digest::{Bucket, Digests};
+use list::List;
 use parking_lot::Mutex;
 use policy::steering::Steering;
 use scan::Page;
 use shard::{Held, Layout, Limits, Place, Shard};
-use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Version, Vnode};
+use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Version, Vnode, WriterId};
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
+use watermarks::Marks;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Entries forgotten under one hold of a shard's lock.
@@ -55,9 +76,9 @@ pub struct StoreConfig {
     pub vnodes: u16,
     /// Seed of the index hash, secret from those who choose keys.
     pub seed: u64,
-    /// How long a marker stands.
+    /// How long a marker or a ghost stands at most: less if it is settled before.
     pub marker_life: Duration,
-    /// The part of `max_bytes` that markers may take, 0 to 1.
+    /// The part of `max_bytes` that markers and ghosts may take together, 0 to 1.
     pub marker_share: f64,
 }
 
@@ -69,17 +90,23 @@ pub enum PutOutcome {
         /// A live value stood there before.
         was_live: bool,
     },
-    /// The same entry was held already.
+    /// The same entry was held already, or was given up and has left its ghost, or has passed before this owner
+    /// confirmed that it had seen everything of that time. It counts as held.
     Unchanged {
         /// It is a live value.
         was_live: bool,
     },
-    /// A larger version is held.
+    /// A larger version is held, or was given up and has left its ghost.
     Superseded {
-        /// That version.
+        /// That version; without the hash of its value if it is a ghost's.
         by: Version,
         /// It is a live value.
         was_live: bool,
+    },
+    /// It comes too late: the vnode is sealed beyond its stamp. Nothing changed.
+    Sealed {
+        /// Up to where the vnode is sealed.
+        through: Tag,
     },
     /// Nothing is given up for the entry, by the store's policy. Nothing changed.
     Full {
@@ -97,35 +124,6 @@ pub enum PutOutcome {
     },
 }
 
-/// What a store holds and what it has done since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StoreStats {
-    /// Values held, expired ones included that nobody has noticed yet.
-    pub entries: u64,
-    /// Those of them that expire.
-    pub expiring: u64,
-    /// Tombstones and expired markers held.
-    pub markers: u64,
-    /// Bytes charged for values.
-    pub bytes: u64,
-    /// Bytes charged for markers.
-    pub marker_bytes: u64,
-    /// Bytes of everything else: begun pages, index, what is known of keys.
-    pub overhead_bytes: u64,
-    /// The limit of all these together.
-    pub max_bytes: u64,
-    /// Reads by users that found a live value.
-    pub hits: u64,
-    /// Reads by users that found none.
-    pub misses: u64,
-    /// Values given up for room.
-    pub evictions: u64,
-    /// Values that became expired markers.
-    pub expirations: u64,
-    /// Markers given up for room before their time.
-    pub markers_dropped: u64,
-}
-
 /// The map of one node, shared by all its tasks.
 ///
 /// Keys are spread over the shards by hash rather than by vnode: a node owns long runs of neighbouring vnodes, which
@@ -136,6 +134,9 @@ pub struct Store {
     /// Held shortly, under a shard's lock.
     steering: Mutex<Steering>,
     layout: Layout,
+    /// The seed of the hashes of keys, once it is that of the cluster.
+    shared_seed: OnceLock<u64>,
+    agreement: Arc<Agreement>,
     marker_life: Duration,
     marker_share: f64,
     max_bytes: AtomicU64,
@@ -143,16 +144,34 @@ pub struct Store {
     next_expired: AtomicUsize,
 }
 
+/// How far owners agree, and on what, for all shards.
+struct Agreement {
+    marks: Marks,
+    digests: Digests,
+}
+
 impl Store {
     /// An empty store.
     #[must_use]
     pub fn new(config: StoreConfig) -> Self {
+        Self::with_bucket(config, TAG_BUCKET)
+    }
+
+    /// An empty store whose digests are of buckets of this length: the same for all owners.
+    #[must_use]
+    pub fn with_bucket(config: StoreConfig, bucket: Duration) -> Self {
         let StoreConfig { max_bytes, policy, vnodes, seed, marker_life, marker_share } = config;
         let count = shard_count(max_bytes);
-        let layout = Layout { vnodes, seed, shared_bits: count.ilog2(), policy };
+        let digests = Digests::new(vnodes, Bucket::new(bucket));
+        let agreement = Arc::new(Agreement { marks: Marks::new(vnodes), digests });
+        let common_bytes = (agreement.marks.bytes() + agreement.digests.bytes()) / count;
+        let layout = Layout { vnodes, seed, common_bytes, shared_bits: count.ilog2(), policy };
         let limits = limits(max_bytes / count, marker_share, marker_life);
+        let shard = || Mutex::new(Shard::new(limits, layout, agreement.clone()));
         Self {
-            shards: (0..count).map(|_| Mutex::new(Shard::new(limits, layout))).collect(),
+            shards: (0..count).map(|_| shard()).collect(),
+            shared_seed: OnceLock::new(),
+            agreement: agreement.clone(),
             steering: Mutex::new(Steering::new(count)),
             layout,
             marker_life,
@@ -162,8 +181,40 @@ impl Store {
         }
     }
 
-    /// What is held under `key`, read by a user: counts as use of the key and as a hit or a miss. An expired value is
-    /// its marker.
+    /// Hashes keys by the seed that all nodes of the cluster share, which hashes in lists and ghosts refer to. Only the
+    /// first call counts. It must come before anything is put.
+    pub fn share_seed(&self, seed: u64) {
+        self.shared_seed.get_or_init(|| {
+            self.shards.iter().for_each(|shard| shard.lock().reseed(seed));
+            seed
+        });
+    }
+
+    /// What is known of `key`, read by a user: counts as use of the key and as a hit or a miss. An expired value is its
+    /// marker.
+    #[must_use]
+    pub fn read(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Found {
+        let place = self.place(vnode, key);
+        let mut shard = self.shard(place.hash).lock();
+        let held = shard.get(place, now);
+        let ghost = if held.is_none() { shard.ghost(place) } else { None };
+        self.steer(&mut shard);
+        drop(shard);
+        Found::new(held, ghost)
+    }
+
+    /// As [`Store::read`], but by the system itself: leaves order of use and counters alone.
+    #[must_use]
+    pub fn look(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Found {
+        let place = self.place(vnode, key);
+        let mut shard = self.shard(place.hash).lock();
+        let held = shard.peek(place, now);
+        let ghost = if held.is_none() { shard.ghost(place) } else { None };
+        drop(shard);
+        Found::new(held, ghost)
+    }
+
+    /// What is held under `key`, as of [`Store::read`].
     #[must_use]
     pub fn get(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
         let place = self.place(vnode, key);
@@ -174,7 +225,7 @@ impl Store {
         held.map(Held::into_stamped)
     }
 
-    /// What is held under `key`, read by the system itself: leaves order of use and counters alone.
+    /// What is held under `key`, as of [`Store::look`].
     #[must_use]
     pub fn peek(&self, vnode: Vnode, key: &Key, now: UnixMillis) -> Option<Stamped> {
         let place = self.place(vnode, key);
@@ -197,6 +248,10 @@ impl Store {
 
     /// Keeps the larger of `entry` and what is held under `key`, in one step. The bytes are copied. A user's write
     /// counts as use of the key, any other only puts a new key among the recently used.
+    ///
+    /// What is neither held nor superseded, not even by a ghost, is refused where the vnode is sealed, unless a round or
+    /// a rebuild pulls it; and where it is confirmed, unless a rebuild pulls it: there, what a round or a repair brings
+    /// counts as held.
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
         let (place, entry) = (self.place(vnode, key), entry.as_of(now));
         let mut shard = self.shard(place.hash).lock();
@@ -232,8 +287,8 @@ impl Store {
         self.shard(place.hash).lock().forget(place, through)
     }
 
-    /// Turns expired values into markers, drops markers that have stood for their life, and gives back memory beyond
-    /// the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
+    /// Turns expired values into markers, drops markers and ghosts that are settled or have stood for their life, and gives
+    /// back memory beyond the limit; at most `budget` steps of all these. Returns how many: fewer than `budget` means that nothing is due
     /// any more.
     pub fn expire(&self, now: UnixMillis, budget: usize) -> usize {
         let count = self.shards.len();
@@ -258,11 +313,13 @@ impl Store {
         done
     }
 
-    /// Forgets everything held of `vnode`, markers too.
+    /// Forgets everything of `vnode`: what is held, ghosts and watermarks. Nobody may use it meanwhile.
     pub fn clear_vnode(&self, vnode: Vnode) {
         for shard in &self.shards {
             while !shard.lock().clear_vnode(vnode, CLEARED_AT_ONCE) {}
         }
+        self.agreement.marks.reset(vnode);
+        self.agreement.digests.reset(vnode);
     }
 
     /// Changes the limit. What is too much is given up step by step, by later writes and by [`Store::expire`].
@@ -277,12 +334,11 @@ impl Store {
     /// The store's numbers, each shard's at its own moment.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
-        let mut stats =
-            StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..StoreStats::default() };
+        let mut stats = StoreStats::default();
         for shard in &self.shards {
             shard.lock().add_to(&mut stats);
         }
-        stats
+        StoreStats { max_bytes: self.max_bytes.load(Ordering::Relaxed), ..stats }
     }
 
     /// Each shard's own numbers, in the order of the hashes.
@@ -316,7 +372,7 @@ impl Store {
     }
 
     fn hash(&self, key: &Key) -> u64 {
-        xxh3_64_with_seed(key.as_bytes(), self.layout.seed)
+        xxh3_64_with_seed(key.as_bytes(), *self.shared_seed.get().unwrap_or(&self.layout.seed))
     }
 
     fn shard(&self, hash: u64) -> &Mutex<Shard> {
@@ -326,6 +382,137 @@ impl Store {
     /// Ascending with the hash, so that walking the shards in order walks the hashes in order.
     fn shard_number(&self, hash: u64) -> usize {
         hash.checked_shr(u64::BITS - self.layout.shared_bits).unwrap_or(0) as usize
+    }
+}
+
+/// How owners come to agree on a vnode: each seals it up to some stamp; they compare digests of what they hold up to there,
+/// and list and fetch what differs; each confirms, and once all have, each settles.
+impl Store {
+    /// Refuses writes of `vnode` with a stamp at or under `through` from now on. Once this returns, none is under way: what
+    /// is listed up to there is all there is, but for what a round pulls.
+    pub fn seal(&self, vnode: Vnode, through: Tag) {
+        self.agreement.marks.seal(vnode, through);
+        self.await_puts();
+    }
+
+    /// This owner holds everything up to `through` that any owner did when it was sealed, or its ghost, or something newer:
+    /// nothing installs there from now on. No further than the vnode is sealed.
+    pub fn confirm(&self, vnode: Vnode, through: Tag) {
+        self.agreement.marks.confirm(vnode, through);
+        self.await_puts();
+    }
+
+    /// All owners have confirmed: up to the last bucket that ends at or under `through`, eviction leaves no ghosts, and
+    /// ghosts and markers are dropped in the course of [`Store::expire`]; markers of what has expired once the watermark
+    /// is past that time too. No further than this owner has confirmed. Late is as good as at once.
+    pub fn settle(&self, vnode: Vnode, through: Tag) {
+        let Agreement { marks, digests } = &*self.agreement;
+        if let Some(bucket) = marks.settle(vnode, through, digests.bucket()) {
+            digests.settle(vnode, bucket);
+        }
+    }
+
+    /// Takes over another owner's watermarks, where they are higher: what a rebuild begins with, before anything is put.
+    pub fn adopt(&self, vnode: Vnode, watermarks: Watermarks) {
+        let Watermarks { sealed, confirmed, settled } = watermarks;
+        sealed.max(confirmed).max(settled).into_iter().for_each(|through| self.seal(vnode, through));
+        confirmed.max(settled).into_iter().for_each(|through| self.confirm(vnode, through));
+        settled.into_iter().for_each(|through| self.settle(vnode, through));
+    }
+
+    /// Up to where `vnode` is agreed on.
+    #[must_use]
+    pub fn watermarks(&self, vnode: Vnode) -> Watermarks {
+        self.agreement.marks.of(vnode)
+    }
+
+    /// The last stamp of the last bucket that is over at `now`: what a round can go up to.
+    #[must_use]
+    pub fn last_closed(&self, now: UnixMillis) -> Option<Tag> {
+        let bucket = self.agreement.digests.bucket();
+        let first = Tag::from_bits(Tag::first_tick(now) << WriterId::BITS)?;
+        bucket.last_closed(Tag::from_bits(first.to_bits() - 1)?).map(|closed| bucket.end(closed))
+    }
+
+    /// What is held of `vnode`, and not settled, in sums per bucket, the oldest first; of buckets in which there is
+    /// something. What stands for a ghost is the value. Up to where the vnode is sealed the sums change only by what
+    /// rounds and rebuilds bring, by what is dropped for room, and by what settles.
+    ///
+    /// Owners may keep different buckets apart, but those of one are always unions of neighbouring ones of another: they
+    /// hold the same up to some stamp if what they have up to there adds up to the same.
+    #[must_use]
+    pub fn digests(&self, vnode: Vnode) -> Vec<Digest> {
+        self.agreement.digests.of(vnode)
+    }
+
+    /// The last stamp of the oldest bucket of `vnode` in which there is something that is not settled.
+    #[must_use]
+    pub fn oldest_unsettled(&self, vnode: Vnode) -> Option<Tag> {
+        self.digests(vnode).first().map(|digest| digest.through)
+    }
+
+    /// How much of their part of the limit markers and ghosts take, in the shard where that is most. At 1 the oldest are
+    /// dropped, settled or not: whoever keeps the vnodes from settling should not be waited for any longer.
+    #[must_use]
+    pub fn pressure(&self) -> f64 {
+        self.shards.iter().map(|shard| shard.lock().pressure()).fold(0.0, f64::max)
+    }
+
+    /// What is held of `vnode`, ghosts too, with a stamp above one and at or under another: in ascending order of the
+    /// keys' hashes, beyond `after`, at most `max` of them but at least one; and where the next page begins, `None` if
+    /// there is none.
+    #[must_use]
+    pub fn list(
+        &self,
+        vnode: Vnode,
+        above: Option<Tag>,
+        through: Tag,
+        after: Option<u64>,
+        max: usize,
+        now: UnixMillis,
+    ) -> (Vec<Listed>, Option<u64>) {
+        let mut list = List::new(above, through, after, max);
+        let (first, mut from) = (after.map_or(0, |hash| self.shard_number(hash)), after.unwrap_or(0));
+        let end = self.shards[first..].iter().all(|shard| {
+            let all = shard.lock().list(vnode, from, &mut list);
+            from = 0;
+            all
+        });
+        list.finish(end, now)
+    }
+
+    /// The entries of `vnode` whose keys have these hashes, as far as they are held, about `max_bytes` of them; and how many
+    /// of the hashes that answers, at least one.
+    #[must_use]
+    pub fn fetch(
+        &self,
+        vnode: Vnode,
+        hashes: &[u64],
+        max_bytes: usize,
+        now: UnixMillis,
+    ) -> (Vec<(Key, Stamped)>, usize) {
+        let mut page = Page::new(None, max_bytes);
+        for (number, hash) in hashes.iter().enumerate() {
+            if number > 0 && !page.has_room(*hash) {
+                return (page.finish(false).0, number);
+            }
+            let held = self.shard(*hash).lock().fetch(vnode, *hash, now);
+            if let Some((key, held)) = held {
+                page.add(*hash, key, held.into_stamped());
+            }
+        }
+        (page.finish(true).0, hashes.len())
+    }
+
+    /// Takes over a ghost of another owner: what is held here and older goes, and what comes and is older is refused.
+    /// Without effect at or under what this owner has confirmed.
+    pub fn put_ghost(&self, vnode: Vnode, hash: u64, version: Version, now: UnixMillis) {
+        self.shard(hash).lock().put_ghost(vnode, hash, version, now);
+    }
+
+    /// Returns once every put has ended that may not have seen a watermark which was raised before.
+    fn await_puts(&self) {
+        self.shards.iter().for_each(|shard| drop(shard.lock()));
     }
 }
 

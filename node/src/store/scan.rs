@@ -17,9 +17,9 @@ impl Page {
         Self { entries: Vec::new(), last: after, bytes: 0, max_bytes }
     }
 
-    /// Whether `hash` lies beyond what was collected.
-    pub(super) fn is_ahead(&self, hash: u64) -> bool {
-        self.last.is_none_or(|last| hash > last)
+    /// The hash beyond which to go on.
+    pub(super) fn last(&self) -> Option<u64> {
+        self.last
     }
 
     /// Whether an entry may be added. One of the last entry's hash is never refused: the next page begins after that

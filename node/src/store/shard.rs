@@ -1,19 +1,25 @@
+mod ghosts;
+mod listing;
+
 use super::{
-    EvictionPolicy, PutOutcome, StoreStats,
+    Agreement, EvictionPolicy, PutOutcome,
     arena::Loc,
     class,
     entries::{Entries, New, Sum},
+    fault,
     index::Index,
     policy::{self, Policy, steering::Sample},
-    record::{self, Fields},
+    record::{self, Fields, Kind},
     scan::Page,
+    stats::{Counters, Need, StoreStats},
     wheel::{self, Turn, Wheel},
 };
 use bytes::Bytes;
+use ghosts::Pass;
 use shoal_proto::types::{Cause, Key, Stamped, Tag, UnixMillis, Value, Version, Vnode};
-use std::{cmp::Ordering, time::Duration};
+use std::{cmp::Ordering, sync::Arc, time::Duration};
 
-/// The list of markers, the first to come last.
+/// The list of markers and ghosts, the first to come last.
 const MARKERS: usize = policy::LISTS;
 /// Values given up in one step at most, as long as the shard stays under its ceiling.
 const EVICTIONS: usize = 512;
@@ -27,7 +33,7 @@ const SPARE: u64 = 100;
 pub(super) struct Limits {
     /// Bytes of everything.
     pub(super) bytes: u64,
-    /// Of them, bytes of markers.
+    /// Of them, bytes of markers and ghosts.
     pub(super) marker_bytes: u64,
     /// How long a marker stands.
     pub(super) marker_life: Duration,
@@ -39,6 +45,8 @@ pub(super) struct Layout {
     pub(super) vnodes: u16,
     /// Seed of the hashes of keys.
     pub(super) seed: u64,
+    /// What each shard is charged of what the store has for all of them.
+    pub(super) common_bytes: u64,
     /// Leading bits of a hash that all keys share.
     pub(super) shared_bits: u32,
     pub(super) policy: EvictionPolicy,
@@ -60,46 +68,56 @@ pub(super) struct Held {
 
 /// The keys of one range of hashes: a state machine without clock or lock.
 ///
-/// Every value stands in a list of the policy and, if it expires, in the wheel; every marker in the list of markers.
+/// Every value stands in a list of the policy and, if it expires, in the wheel; every marker and every ghost in the list
+/// of markers.
 pub(super) struct Shard {
     limits: Limits,
+    agreement: Arc<Agreement>,
     entries: Entries,
     wheel: Wheel,
     policy: Box<dyn Policy>,
     counters: Counters,
+    /// Of the list of markers, what is ghosts.
+    ghosts: Sum,
+    pass: Pass,
+    /// What the shard takes beside entries and what is known of them.
+    fixed: u64,
     /// What must not be exceeded even for the sake of short steps.
     ceiling: u64,
 }
 
-#[derive(Default)]
-struct Counters {
-    hits: u64,
-    misses: u64,
-    evictions: u64,
-    expirations: u64,
-    markers_dropped: u64,
-}
-
 impl Held {
+    pub(super) fn value_len(&self) -> usize {
+        self.value.len()
+    }
+
     pub(super) fn into_stamped(self) -> Stamped {
         let Self { fields, value } = self;
-        let Fields { tag, touch, expires_at, .. } = fields;
-        if fields.since.is_some() {
-            return Stamped::marker(tag, touch, expires_at);
-        }
-        Stamped::live(tag, touch, expires_at, Value::new(value).expect("was a value when it was stored"))
+        let Fields { tag, touch, expires_at, touched_at, .. } = fields;
+        let entry = match fields.kind {
+            Kind::Value => {
+                let value = Value::new(value).expect("was a value when it was stored");
+                Stamped::live(tag, touch, expires_at, value)
+            }
+            Kind::Marker { .. } | Kind::Ghost { .. } => Stamped::marker(tag, touch, expires_at),
+        };
+        entry.touched_at(touched_at)
     }
 }
 
 impl Shard {
-    pub(super) fn new(limits: Limits, layout: Layout) -> Self {
+    pub(super) fn new(limits: Limits, layout: Layout, agreement: Arc<Agreement>) -> Self {
         let index = Index::new(layout.vnodes, layout.shared_bits);
         Self {
             limits,
+            agreement,
             entries: Entries::new(index, layout.seed, wheel::BUCKETS),
             wheel: Wheel::default(),
             policy: layout.policy.for_shard(layout.seed),
             counters: Counters::default(),
+            ghosts: Sum::default(),
+            pass: Pass::default(),
+            fixed: FIXED + layout.common_bytes,
             ceiling: ceiling(limits.bytes),
         }
     }
@@ -154,25 +172,56 @@ impl Shard {
                 Ordering::Greater => {}
             }
         }
+        let ghost = self.entries.find_ghost(place.vnode, place.hash).filter(|_| found.is_none());
+        let barred = ghost.and_then(|at| self.haunted(at, entry));
+        if let Some(outcome) = barred.or_else(|| self.closed(place.vnode, entry, cause, was_live)) {
+            return outcome;
+        }
         let new = new(place, entry, now);
         if let Some(refused) = self.refused(&new, found) {
             return refused;
+        }
+        if let Some(at) = ghost {
+            self.remove(at);
         }
         let kept = found.filter(|_| was_live == entry.value().is_some());
         match (kept, found) {
             (Some(at), _) => self.replace(at, &new, cause),
             (None, Some(at)) => {
                 self.remove(at);
-                self.insert(&new, cause);
+                self.add(&new, cause);
             }
-            (None, None) => self.insert(&new, cause),
+            (None, None) => self.add(&new, cause),
         }
-        self.shed(EVICTIONS);
+        self.shed(EVICTIONS, if new.fields.kind == Kind::Value { Need::Value } else { Need::Marker });
         PutOutcome::Stored { was_live }
     }
 
     /// Adds entries of `vnode` that follow the page's last one, until it is full; says whether all fitted.
     pub(super) fn scan(&self, vnode: Vnode, after: u64, now: UnixMillis, page: &mut Page) -> bool {
+        let from = page.last();
+        self.in_order(vnode, after, from, |hash, at| {
+            if record::is_ghost(self.entries.head(at)) {
+                return true;
+            }
+            let has_room = page.has_room(hash);
+            if has_room {
+                let key = Key::new(self.entries.key(at)).expect("was a key when it was stored");
+                page.add(hash, key, self.held(at).into_stamped().as_of(now));
+            }
+            has_room
+        })
+    }
+
+    /// Visits what is held of `vnode`, ghosts too, in ascending order of hash from `after` on, and beyond `beyond` if there
+    /// is such a hash, until told to stop; says whether that was all.
+    fn in_order(
+        &self,
+        vnode: Vnode,
+        after: u64,
+        beyond: Option<u64>,
+        mut visit: impl FnMut(u64, Loc) -> bool,
+    ) -> bool {
         let mut walk = self.entries.walk(vnode, after).peekable();
         let mut alike = Vec::new();
         while let Some((mark, first)) = walk.next() {
@@ -182,21 +231,17 @@ impl Shard {
             while let Some((_, at)) = walk.next_if(|(other, _)| *other == mark) {
                 alike.push((self.entries.hash(at), at));
             }
-            alike.retain(|(hash, _)| page.is_ahead(*hash));
+            alike.retain(|(hash, _)| beyond.is_none_or(|beyond| *hash > beyond));
             alike.sort_unstable();
-            for (hash, at) in &alike {
-                if !page.has_room(*hash) {
-                    return false;
-                }
-                let key = Key::new(self.entries.key(*at)).expect("was a key when it was stored");
-                page.add(*hash, key, self.held(*at).into_stamped().as_of(now));
+            if !alike.iter().all(|(hash, at)| visit(*hash, *at)) {
+                return false;
             }
         }
         true
     }
 
-    /// Turns expired values into markers, drops markers that have outlived their purpose and catches up with a limit
-    /// that is exceeded; at most `budget` steps of all these.
+    /// Turns expired values into markers, drops markers and ghosts that have outlived their life or their purpose and
+    /// catches up with a limit that is exceeded; at most `budget` steps of all these.
     pub(super) fn expire(&mut self, now: UnixMillis, budget: usize) -> usize {
         for done in 0..budget {
             match self.wheel.turn(&mut self.entries, now) {
@@ -204,8 +249,8 @@ impl Shard {
                 Turn::Moved => {}
                 Turn::Idle => {
                     if let Some(at) = self.outlived_marker(now) {
-                        self.entries.remove(at);
-                    } else if !self.catch_up() {
+                        self.remove(at);
+                    } else if !self.drop_settled(now) && !self.catch_up() {
                         return done;
                     }
                 }
@@ -218,7 +263,11 @@ impl Shard {
     pub(super) fn forget(&mut self, place: Place<'_>, through: Tag) -> bool {
         let found = self.entries.find(place.vnode, place.hash, place.key);
         let found = found.filter(|at| self.entries.fields(*at).tag <= through);
-        found.inspect(|at| self.remove(*at)).is_some()
+        let ghost = self.entries.find_ghost(place.vnode, place.hash);
+        if let Some(at) = found.or(ghost.filter(|at| self.entries.fields(*at).tag <= through)) {
+            self.remove(at);
+        }
+        found.is_some()
     }
 
     /// Forgets entries of `vnode`, at most `budget` of them; says whether that were all.
@@ -230,6 +279,11 @@ impl Shard {
             self.remove(at);
         }
         false
+    }
+
+    /// Hashes keys by another seed from now on; only while there are none.
+    pub(super) fn reseed(&mut self, seed: u64) {
+        self.entries.reseed(seed);
     }
 
     /// Holds no more than `limits` from now on; what is too much goes step by step.
@@ -258,20 +312,27 @@ impl Shard {
         let (values, markers) = (self.values(), self.entries.sum(MARKERS));
         stats.entries += values.count;
         stats.expiring += self.entries.expiring();
-        stats.markers += markers.count;
+        stats.markers += markers.count - self.ghosts.count;
+        stats.ghosts += self.ghosts.count;
         stats.bytes += values.bytes;
-        stats.marker_bytes += markers.bytes;
+        stats.marker_bytes += markers.bytes - self.ghosts.bytes;
+        stats.ghost_bytes += self.ghosts.bytes;
         stats.overhead_bytes += self.used() - values.bytes - markers.bytes;
-        stats.hits += self.counters.hits;
-        stats.misses += self.counters.misses;
-        stats.evictions += self.counters.evictions;
-        stats.expirations += self.counters.expirations;
-        stats.markers_dropped += self.counters.markers_dropped;
+        stats.index_bytes += self.entries.index_bytes();
+        stats.sketch_bytes += self.policy.bytes();
+        stats.slack_bytes += self.entries.bytes() - self.entries.index_bytes() - values.bytes - markers.bytes;
+        stats.max_bytes += self.limits.bytes;
+        self.counters.add_to(stats);
+    }
+
+    /// The part of what markers and ghosts may take that is taken.
+    pub(super) fn pressure(&self) -> f64 {
+        self.entries.sum(MARKERS).bytes as f64 / self.limits.marker_bytes.max(1) as f64
     }
 
     /// Bytes of everything.
     fn used(&self) -> u64 {
-        self.entries.bytes() + self.policy.bytes() + FIXED
+        self.entries.bytes() + self.policy.bytes() + self.fixed
     }
 
     fn values(&self) -> Sum {
@@ -287,7 +348,7 @@ impl Shard {
     }
 
     fn is_live(&self, at: Loc) -> bool {
-        !record::is_marker(self.entries.head(at))
+        record::is_value(self.entries.head(at))
     }
 
     fn held(&self, at: Loc) -> Held {
@@ -296,17 +357,17 @@ impl Shard {
 
     /// How `entry` compares with what is held.
     fn compare(&self, at: Loc, entry: &Stamped) -> Ordering {
-        let Fields { tag, touch, expires_at, since, .. } = self.entries.fields(at);
-        let rank = |version: Version| (version.tag, version.dead, version.touch, version.expires_at);
-        let held = (tag, since.is_some(), touch, expires_at);
         // Only where all else is equal does it come to the values, which have to be read for it.
-        rank(entry.version()).cmp(&held).then_with(|| entry.cmp(&self.held(at).into_stamped()))
+        rank(entry)
+            .cmp(&self.entries.fields(at).rank())
+            .then_with(|| entry.cmp(&self.held(at).into_stamped()))
     }
 
     /// The key's entry, which is no value that has expired.
     fn find(&mut self, place: Place<'_>, now: UnixMillis) -> Option<Loc> {
         let at = self.entries.find(place.vnode, place.hash, place.key)?;
-        if record::due(self.entries.head(at)).is_none_or(|due| due > now) {
+        let due = record::due(self.entries.head(at)).filter(|_| !fault::active("resurrect_expired"));
+        if due.is_none_or(|due| due > now) {
             return Some(at);
         }
         self.expire_value(at, now);
@@ -315,13 +376,14 @@ impl Shard {
 
     /// Why a new entry is not stored, if there is a reason.
     fn refused(&mut self, new: &New<'_>, found: Option<Loc>) -> Option<PutOutcome> {
-        if new.fields.since.is_some() {
+        if new.fields.kind != Kind::Value {
             return None;
         }
         let len = new.fields.header_len(false) + new.key.len() + new.value.len();
-        let remains = FIXED + self.policy.bytes() + self.entries.index_bytes();
+        let remains = self.fixed + self.policy.bytes() + self.entries.index_bytes();
         let (bytes, limit) = (class::cost(len, |_| false), self.limits.bytes.saturating_sub(remains));
         if bytes > limit {
+            self.counters.refused.too_large += 1;
             return Some(PutOutcome::TooLarge { bytes, limit });
         }
         if self.policy.evicts() {
@@ -331,25 +393,43 @@ impl Shard {
         let for_markers = self.limits.marker_bytes.saturating_sub(self.entries.sum(MARKERS).bytes);
         let freed = found.map_or(0, |at| self.entries.weight(at));
         let wanted = self.values().bytes + self.entries.cost(len) + for_markers;
-        (wanted > self.capacity() + freed).then_some(PutOutcome::Full { bytes, limit: self.limits.bytes })
+        if wanted <= self.capacity() + freed {
+            return None;
+        }
+        self.counters.refused.full += 1;
+        Some(PutOutcome::Full { bytes, limit: self.limits.bytes })
     }
 
-    fn insert(&mut self, new: &New<'_>, cause: Cause) {
-        let list = match new.fields.since {
-            Some(_) => MARKERS,
-            None => self.policy.list_of_new(new.hash, cause == Cause::User),
-        };
-        if let Some(at) = self.entries.insert(new, list) {
-            self.wheel.add(&mut self.entries, at);
+    fn add(&mut self, new: &New<'_>, cause: Cause) {
+        if self.insert(new, cause) {
+            self.agreement.digests.add(new.hash, &new.fields);
         }
+    }
+
+    /// Stores what is not there, and does not count it among what is held; false when there is no room to be had at all.
+    fn insert(&mut self, new: &New<'_>, cause: Cause) -> bool {
+        let list = match new.fields.kind {
+            Kind::Value => self.policy.list_of_new(new.hash, cause == Cause::User),
+            Kind::Marker { .. } | Kind::Ghost { .. } => MARKERS,
+        };
+        let Some(at) = self.entries.insert(new, list) else { return false };
+        self.wheel.add(&mut self.entries, at);
+        if list == MARKERS && record::is_ghost(self.entries.head(at)) {
+            self.ghosts.count += 1;
+            self.ghosts.bytes += self.entries.weight(at);
+        }
+        true
     }
 
     /// Puts a new value in a value's place, or a new marker in a marker's.
     fn replace(&mut self, at: Loc, new: &New<'_>, cause: Cause) {
         self.forget_due(at);
+        let before = self.entries.fields(at);
         let Some((at, old)) = self.entries.replace(at, new) else { return };
+        self.agreement.digests.remove(new.hash, &before);
+        self.agreement.digests.add(new.hash, &new.fields);
         self.wheel.add(&mut self.entries, at);
-        if new.fields.since.is_some() {
+        if new.fields.kind != Kind::Value {
             self.entries.move_first(at, MARKERS);
         } else if cause == Cause::User {
             self.policy.used(&mut self.entries, at, new.hash, 1);
@@ -360,23 +440,29 @@ impl Shard {
     }
 
     fn expire_value(&mut self, at: Loc, now: UnixMillis) {
-        let fields = Fields { since: Some(now), value_len: 0, ..self.entries.fields(at) };
+        let value = self.entries.fields(at);
+        let fields = Fields { kind: Kind::Marker { since: now }, value_len: 0, ..value };
         let key = self.entries.key(at);
         let new = New { hash: self.entries.hash(at), fields, key: &key, value: &[] };
-        self.remove(at);
-        self.insert(&new, Cause::Repair);
+        self.unlink(at);
+        if !self.insert(&new, Cause::Repair) {
+            self.agreement.digests.remove(new.hash, &value);
+        }
         self.counters.expirations += 1;
-        self.shed(EVICTIONS);
+        self.shed(EVICTIONS, Need::Marker);
     }
 
     fn outlived_marker(&self, now: UnixMillis) -> Option<Loc> {
         let at = self.entries.last(MARKERS)?;
-        let since = self.entries.fields(at).since?;
+        let since = match self.entries.fields(at) {
+            Fields { kind: Kind::Marker { since }, .. } => since,
+            ghost => ghost.rank().stamp().millis(),
+        };
         (now.saturating_since(since) >= self.limits.marker_life).then_some(at)
     }
 
     /// Gives up values and markers until the limits hold: at most `budget` values, unless the ceiling is in danger.
-    fn shed(&mut self, budget: usize) {
+    fn shed(&mut self, budget: usize, need: Need) {
         self.shed_markers();
         let mut capacity = self.capacity();
         self.policy.settle(&mut self.entries, capacity);
@@ -387,8 +473,8 @@ impl Shard {
                 break;
             }
             let Some(at) = self.policy.victim(&mut self.entries, capacity, excess) else { break };
-            self.remove(at);
-            self.counters.evictions += 1;
+            self.counters.evicted(self.entries.list(at), need);
+            self.evict(at);
             done += 1;
             capacity = self.capacity();
         }
@@ -399,23 +485,38 @@ impl Shard {
         while self.entries.sum(MARKERS).bytes > self.limits.marker_bytes
             && let Some(at) = self.entries.last(MARKERS)
         {
-            self.entries.remove(at);
-            self.counters.markers_dropped += 1;
+            match (self.is_settled(&self.entries.fields(at)), record::is_ghost(self.entries.head(at))) {
+                (true, _) => self.counters.settled += 1,
+                (false, true) => self.counters.ghosts_dropped += 1,
+                (false, false) => self.counters.markers_dropped += 1,
+            }
+            self.remove(at);
         }
     }
 
     /// Takes a step towards the limit, if it is exceeded: gives up a few values, then pages.
     fn catch_up(&mut self) -> bool {
-        let evictions = self.counters.evictions;
+        let evictions = self.counters.evictions();
         if self.values().bytes > self.capacity() {
-            self.shed(16);
+            self.shed(16, Need::Limit);
         }
-        let taken = self.entries.taken() + self.policy.bytes() + FIXED;
-        evictions != self.counters.evictions
+        let taken = self.entries.taken() + self.policy.bytes() + self.fixed;
+        evictions != self.counters.evictions()
             || (taken > self.limits.bytes + self.limits.bytes / SPARE && self.entries.compact())
     }
 
+    /// Forgets an entry without a trace.
     fn remove(&mut self, at: Loc) {
+        self.agreement.digests.remove(self.entries.hash(at), &self.entries.fields(at));
+        self.unlink(at);
+    }
+
+    /// Forgets an entry that goes on to count among what is held, since something takes its place.
+    fn unlink(&mut self, at: Loc) {
+        if record::is_ghost(self.entries.head(at)) {
+            self.ghosts.count -= 1;
+            self.ghosts.bytes -= self.entries.weight(at);
+        }
         self.forget_due(at);
         self.entries.remove(at);
     }
@@ -434,15 +535,21 @@ fn ceiling(limit: u64) -> u64 {
     limit + limit / CEILING
 }
 
+/// The version, but for the hash of the value.
+fn rank(entry: &Stamped) -> Version {
+    Version { value_hash: 0, ..entry.version() }
+}
+
 fn new<'a>(place: Place<'a>, entry: &'a Stamped, now: UnixMillis) -> New<'a> {
-    let Version { tag, dead, touch, expires_at, .. } = entry.version();
+    let Version { tag, dead, touch, expires_at, touched_at, .. } = entry.version();
     let value = entry.value().map_or(&[][..], Value::as_bytes);
     let fields = Fields {
         vnode: place.vnode,
         tag,
         touch,
         expires_at,
-        since: dead.then_some(now),
+        touched_at,
+        kind: if dead { Kind::Marker { since: now } } else { Kind::Value },
         key_len: place.key.len(),
         value_len: value.len(),
     };
@@ -454,6 +561,7 @@ impl Shard {
     /// Checks that every structure tells the same story and that the limits hold.
     pub(super) fn check(&self) {
         self.entries.check(wheel::BUCKETS);
+        assert_eq!(self.ghosts, self.entries.count_ghosts(MARKERS));
         assert!(self.used() <= self.ceiling || !self.policy.evicts());
         assert!(self.entries.sum(MARKERS).bytes <= self.limits.marker_bytes);
     }

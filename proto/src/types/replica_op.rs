@@ -1,5 +1,5 @@
 use super::{
-    Ballot, Generations, Key, NodeId, NodeReport, Phase, RingRecord, Stamped, Value, Version, Vnode,
+    Ballot, Generations, Key, NodeId, NodeReport, Phase, RingRecord, Stamped, Tag, Value, Version, Vnode,
 };
 
 /// Why an entry is written: only users' writes count as use of the key.
@@ -7,10 +7,14 @@ use super::{
 pub enum Cause {
     /// A client's request.
     User,
-    /// Read repair or rebuild.
+    /// Read repair.
     Repair,
     /// A hint that is replayed.
     Hint,
+    /// A round pulls it from another owner.
+    Round,
+    /// A rebuild pulls it from another owner.
+    Rebuild,
 }
 
 /// Where the next page of a pull begins: after this hash within this vnode.
@@ -130,6 +134,8 @@ pub struct ReadAnswer {
     pub version: Option<Version>,
     /// The value, when live and newer than what the coordinator had.
     pub value: Option<Value>,
+    /// The tag of what it evicted under the key before all owners had confirmed it. Only where it holds nothing.
+    pub ghost: Option<Tag>,
 }
 
 /// What became of a write on one replica.
@@ -232,6 +238,8 @@ pub struct Inspection {
     pub version: Option<Version>,
     /// The value's length, 0 without one.
     pub value_bytes: u64,
+    /// The tag of what it evicted under the key before all owners had confirmed it. Only where it holds nothing.
+    pub ghost: Option<Tag>,
     /// Nodes it keeps a hint of the key for.
     pub hinted: Vec<NodeId>,
 }
@@ -261,6 +269,11 @@ pub enum Refusal {
     Overloaded,
     /// It has just restarted and not yet heard from enough co-owners: nothing it does counts.
     Starting,
+    /// The owners compare what they have of the vnode up to here, and nothing older is taken any more.
+    Sealed {
+        /// The largest stamp that is refused.
+        through: Tag,
+    },
     /// The request can never succeed as it is.
     Invalid(String),
 }

@@ -165,6 +165,8 @@ impl std::fmt::Debug for OwnerTable {
 pub struct Settings {
     /// Tag bits of the last cluster-wide flush: everything at or under it is gone. 0 if there was none.
     pub flush_tag: u64,
+    /// Seeds the hash by which nodes name keys to each other. Whoever chooses keys must not know it. 0 in records of old.
+    pub hash_seed: u64,
 }
 
 /// The agreed record: who the members are and who owns what, numbered by epoch.

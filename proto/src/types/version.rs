@@ -101,7 +101,7 @@ impl fmt::Debug for Tag {
 /// Everything that orders two states of a key, except the value's bytes. Replicas keep the larger.
 ///
 /// The fields are compared in this order: tag, `dead` (a deletion or an expiry beats the live value of the same tag),
-/// touch count, expiry, value hash.
+/// touch count, expiry, stamp of the last touch, value hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
     /// When and by whom the value was written or deleted.
@@ -112,11 +112,20 @@ pub struct Version {
     pub touch: u16,
     /// When the value expires; `None` never. `None` orders first.
     pub expires_at: Option<UnixMillis>,
+    /// When the expiry was last changed; `None` if it never was.
+    pub touched_at: Option<Tag>,
     /// [`Value::hash`]; zero when dead.
     pub value_hash: u64,
 }
 
 impl Version {
+    /// When the version came to be: when the expiry was last changed, or else the tag. Where owners agree on everything
+    /// up to some time, it is this that counts, since a change of expiry keeps the tag of the value, however old.
+    #[must_use]
+    pub fn stamp(&self) -> Tag {
+        self.touched_at.map_or(self.tag, |at| at.max(self.tag))
+    }
+
     /// Whether there is a value at `now`.
     #[must_use]
     pub fn is_live(&self, now: UnixMillis) -> bool {
@@ -163,6 +172,8 @@ pub enum CopyState {
     Tombstone,
     /// The mark of a value that has expired.
     Expired,
+    /// The ghost of a value: it was evicted before all owners had confirmed it.
+    Evicted,
 }
 
 /// A version together with its value: what a replica stores under a key.
@@ -191,7 +202,8 @@ impl Stamped {
     #[must_use]
     pub fn live(tag: Tag, touch: u16, expires_at: Option<UnixMillis>, value: Value) -> Self {
         let value_hash = value.hash();
-        Self { version: Version { tag, dead: false, touch, expires_at, value_hash }, value: Some(value) }
+        let version = Version { tag, dead: false, touch, expires_at, touched_at: None, value_hash };
+        Self { version, value: Some(value) }
     }
 
     /// A tombstone: the key was deleted at `tag`.
@@ -203,7 +215,14 @@ impl Stamped {
     /// A tombstone or expired marker. A marker keeps the touch count and the expiry of what it stands for.
     #[must_use]
     pub fn marker(tag: Tag, touch: u16, expires_at: Option<UnixMillis>) -> Self {
-        Self { version: Version { tag, dead: true, touch, expires_at, value_hash: 0 }, value: None }
+        let version = Version { tag, dead: true, touch, expires_at, touched_at: None, value_hash: 0 };
+        Self { version, value: None }
+    }
+
+    /// The same entry, its expiry last changed at `stamp`.
+    #[must_use]
+    pub fn touched_at(self, stamp: impl Into<Option<Tag>>) -> Self {
+        Self { version: Version { touched_at: stamp.into(), ..self.version }, ..self }
     }
 
     /// Puts together what was stored or sent apart; the hash in `version` is trusted.
@@ -281,10 +300,20 @@ mod tests {
             live(tag(1, 2), 0, None, "a"),
             live(tag(1, 2), 0, Some(5), "a"),
             live(tag(1, 2), 1, None, "a"),
+            live(tag(1, 2), 1, None, "a").touched_at(tag(5, 1)),
+            live(tag(1, 2), 1, None, "a").touched_at(tag(6, 1)),
             Stamped::tombstone(tag(1, 2)),
             live(tag(2, 1), 0, None, "a"),
         ];
         assert!(ascending.is_sorted_by(|a, b| a < b));
+    }
+
+    #[test]
+    fn a_change_of_expiry_counts_at_its_own_stamp_in_the_value_and_in_its_marker() {
+        let written = live(tag(3, 1), 0, None, "v");
+        let touched = live(tag(3, 1), 1, Some(100), "v").touched_at(tag(9, 1));
+        assert_eq!((written.version().stamp(), touched.version().stamp()), (tag(3, 1), tag(9, 1)));
+        assert_eq!(touched.as_of(UnixMillis(100)).version().stamp(), tag(9, 1));
     }
 
     #[test]

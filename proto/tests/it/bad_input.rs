@@ -10,7 +10,7 @@ use shoal_proto::wire::replica::v1::{self as replica, reply::Answer, request::Op
 use shoal_proto::wire::ring::v1 as ring;
 
 fn entry() -> replica::Entry {
-    replica::Entry { tag: 1, dead: false, touch: 0, expires_at: 0, value: "v".into() }
+    replica::Entry { tag: 1, dead: false, touch: 0, expires_at: 0, value: "v".into(), touched_at: 0 }
 }
 
 fn record() -> ring::RingRecord {
@@ -164,7 +164,7 @@ fn ring_records() {
 fn answers() {
     let why_not = |answer| ReplicaAnswer::try_from(answer).unwrap_err();
     let len = MAX_VALUE_BYTES + 1;
-    let read = replica::ReadAnswer { votes: true, version: None, value: Some(bytes(len)) };
+    let read = replica::ReadAnswer { votes: true, version: None, value: Some(bytes(len)), ghost: 0 };
     assert_eq!(why_not(Answer::Read(read)), ValueTooLong { len }.into());
     let keyed = replica::KeyedEntry { key: "k".into(), entry: None };
     let page = replica::RebuildPage { entries: vec![keyed], next: None };
@@ -179,6 +179,9 @@ fn answers() {
     assert!(matches!(why_not(Answer::Inspection(inspection)), DecodeError::NodeId(_)));
     let refusal = replica::Refusal { reason: None };
     assert_eq!(why_not(Answer::Refusal(refusal)), DecodeError::Missing("reason"));
+    let sealed = replica::refusal::Reason::Sealed(replica::Sealed { through: 0 });
+    let refusal = replica::Refusal { reason: Some(sealed) };
+    assert_eq!(why_not(Answer::Refusal(refusal)), DecodeError::Missing("tag"));
     let report = |requests_per_second, per_second| {
         let hot_keys = vec![replica::HotKey { key: "k".into(), per_second }];
         Answer::Report(replica::NodeReport { requests_per_second, hot_keys, ..Default::default() })

@@ -30,16 +30,28 @@ fn expires_at() -> impl Strategy<Value = Option<UnixMillis>> {
 }
 
 pub(crate) fn version() -> impl Strategy<Value = Version> {
-    (tag(), any::<bool>(), any::<u16>(), expires_at(), any::<u64>()).prop_map(
-        |(tag, dead, touch, expires_at, value_hash)| Version { tag, dead, touch, expires_at, value_hash },
+    (tag(), any::<bool>(), any::<u16>(), expires_at(), of(tag()), any::<u64>()).prop_map(
+        |(tag, dead, touch, expires_at, touched_at, value_hash)| Version {
+            tag,
+            dead,
+            touch,
+            expires_at,
+            touched_at,
+            value_hash,
+        },
     )
 }
 
 pub(crate) fn stamped() -> impl Strategy<Value = Stamped> {
-    (tag(), any::<u16>(), expires_at(), of(value())).prop_map(|(tag, touch, expires_at, value)| match value {
-        Some(value) => Stamped::live(tag, touch, expires_at, value),
-        None => Stamped::marker(tag, touch, expires_at),
-    })
+    (tag(), any::<u16>(), expires_at(), of(tag()), of(value())).prop_map(
+        |(tag, touch, expires_at, touched_at, value)| {
+            let entry = match value {
+                Some(value) => Stamped::live(tag, touch, expires_at, value),
+                None => Stamped::marker(tag, touch, expires_at),
+            };
+            entry.touched_at(touched_at)
+        },
+    )
 }
 
 // ---- ring ----
@@ -93,9 +105,10 @@ fn table(members: usize) -> impl Strategy<Value = OwnerTable> {
 
 pub(crate) fn record() -> impl Strategy<Value = RingRecord> {
     let sized = members().prop_flat_map(|members| (table(members.len()), Just(members)));
-    (1..=u64::MAX, 1..=u64::MAX, phase(), sized, any::<u64>()).prop_map(
-        |(cluster_id, epoch, phase, (table, members), flush_tag)| {
-            RingRecord::new(cluster_id, epoch, phase, members, table, Settings { flush_tag }).unwrap()
+    (1..=u64::MAX, 1..=u64::MAX, phase(), sized, any::<(u64, u64)>()).prop_map(
+        |(cluster_id, epoch, phase, (table, members), (flush_tag, hash_seed))| {
+            let settings = Settings { flush_tag, hash_seed };
+            RingRecord::new(cluster_id, epoch, phase, members, table, settings).unwrap()
         },
     )
 }
@@ -131,7 +144,7 @@ fn voters() -> impl Strategy<Value = Vec<String>> {
 }
 
 pub(crate) fn op() -> impl Strategy<Value = ReplicaOp> {
-    let cause = select(vec![Cause::User, Cause::Repair, Cause::Hint]);
+    let cause = select(vec![Cause::User, Cause::Repair, Cause::Hint, Cause::Round, Cause::Rebuild]);
     prop_oneof![
         (key(), of(version())).prop_map(|(key, known)| ReplicaOp::Read { key, known }),
         (key(), stamped(), cause).prop_map(|(key, entry, cause)| ReplicaOp::Write { key, entry, cause }),
@@ -185,8 +198,9 @@ fn listing() -> impl Strategy<Value = KeyListing> {
 
 pub(crate) fn answer() -> impl Strategy<Value = ReplicaAnswer> {
     prop_oneof![
-        (any::<bool>(), of(version()), of(value()))
-            .prop_map(|(votes, version, value)| ReplicaAnswer::Read(ReadAnswer { votes, version, value })),
+        (any::<bool>(), of(version()), of(value()), of(tag())).prop_map(|(votes, version, value, ghost)| {
+            ReplicaAnswer::Read(ReadAnswer { votes, version, value, ghost })
+        }),
         (of(version()), any::<bool>()).prop_map(|(superseded_by, was_live)| ReplicaAnswer::Write(
             WriteAnswer { superseded_by, was_live }
         )),
@@ -260,14 +274,15 @@ fn ring_vote() -> impl Strategy<Value = RingVote> {
 
 fn inspection() -> impl Strategy<Value = Inspection> {
     let trust = select(vec![Trust::Starting, Trust::Rebuilding, Trust::Ready]);
-    let held = (of(version()), any::<u64>());
+    let held = (of(version()), any::<u64>(), of(tag()));
     (any::<u64>(), any::<bool>(), trust, held, vec(node_id(), 0..4)).prop_map(
-        |(generation, owner, trust, (version, value_bytes), hinted)| Inspection {
+        |(generation, owner, trust, (version, value_bytes, ghost), hinted)| Inspection {
             generation,
             owner,
             trust,
             version,
             value_bytes,
+            ghost,
             hinted,
         },
     )
@@ -281,6 +296,8 @@ fn refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::NotOwner),
         Just(Refusal::Late),
         Just(Refusal::Overloaded),
+        Just(Refusal::Starting),
+        tag().prop_map(|through| Refusal::Sealed { through }),
         ".{0,40}".prop_map(Refusal::Invalid),
     ]
 }

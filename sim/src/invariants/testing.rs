@@ -57,7 +57,14 @@ pub(crate) fn dead(number: u64) -> Stamped {
 pub(crate) fn stamped(number: u64, expires_at: Option<u64>, value: Option<Value>) -> Stamped {
     let value_hash = value.as_ref().map_or(0, Value::hash);
     let expires_at = expires_at.map(UnixMillis);
-    let version = Version { tag: tag(number), dead: value.is_none(), touch: 0, expires_at, value_hash };
+    let version = Version {
+        tag: tag(number),
+        dead: value.is_none(),
+        touch: 0,
+        expires_at,
+        touched_at: None,
+        value_hash,
+    };
     Stamped::from_parts(version, value).unwrap()
 }
 

@@ -131,6 +131,7 @@ fn state_name(state: CopyState) -> &'static str {
         CopyState::Value => "value",
         CopyState::Tombstone => "tombstone",
         CopyState::Expired => "expired",
+        CopyState::Evicted => "evicted",
     }
 }
 

@@ -29,12 +29,15 @@ fn standing(explanation: &Explanation) -> String {
     let owners = &explanation.owners;
     let newest: Vec<&Held> =
         owners.iter().filter_map(|owner| owner.held.as_ref().ok()).filter(|h| h.newest).collect();
-    let Some(held) = newest.first() else { return "No owner answered: nothing is known of the key.".into() };
+    // Where some have evicted it, those that hold it tell what it is.
+    let shown = newest.iter().find(|held| held.state != CopyState::Evicted).or(newest.first());
+    let Some(held) = shown else { return "No owner answered: nothing is known of the key.".into() };
     let what = match held.state {
         CopyState::Absent => "nothing is held under the key",
         CopyState::Value => "there is a value",
         CopyState::Tombstone => "the key was deleted",
         CopyState::Expired => "the value has expired",
+        CopyState::Evicted => "the value was evicted",
     };
     match (newest.len(), owners.len()) {
         (1, 1) => format!("The only owner says: {what}."),
@@ -116,6 +119,7 @@ mod tests {
             (CopyState::Value, "there is a value"),
             (CopyState::Tombstone, "the key was deleted"),
             (CopyState::Expired, "the value has expired"),
+            (CopyState::Evicted, "the value was evicted"),
         ] {
             let explanation = explanation([held(state, true), held(state, true), held(state, true)]);
             assert!(agreed(&explanation));

@@ -3,7 +3,7 @@
 use super::translate;
 use crate::coordinator::{Explanation, OwnerCopy, RequestOptions};
 use crate::frontend::Command;
-use shoal_proto::types::{CopyState, NodeId, Trust};
+use shoal_proto::types::{CopyState, NodeId, Tag, Trust};
 use shoal_proto::wire::admin::v1::{
     self as admin,
     owner_copy::{State, Trust as WireTrust},
@@ -52,11 +52,12 @@ impl From<OwnerCopy> for admin::OwnerCopy {
             CopyState::Value => State::Value,
             CopyState::Tombstone => State::Tombstone,
             CopyState::Expired => State::Expired,
+            CopyState::Evicted => State::Evicted,
         };
         Self {
             trust: trust.into(),
             state: state.into(),
-            tag: held.version.map_or(0, |version| version.tag.to_bits()),
+            tag: held.tag().map_or(0, Tag::to_bits),
             touch: held.version.map_or(0, |version| version.touch.into()),
             expires_at: held.version.and_then(|version| version.expires_at).map_or(0, |at| at.0),
             value_bytes: held.value_bytes,

@@ -44,11 +44,12 @@ fn write_held(held: &Held, now: UnixMillis, writer: &mut Writer<'_>) {
         CopyState::Value => b"value",
         CopyState::Tombstone => b"tombstone",
         CopyState::Expired => b"expired",
+        CopyState::Evicted => b"evicted",
     });
     field("newest", writer).integer(held.newest.into());
     field("version", writer);
-    match held.version {
-        Some(version) => writer.bulk(version.tag.to_bits().to_string().as_bytes()),
+    match held.tag() {
+        Some(tag) => writer.bulk(tag.to_bits().to_string().as_bytes()),
         None => writer.null(),
     }
     field("touch", writer).integer(held.version.map_or(0, |version| version.touch.into()));
@@ -99,7 +100,8 @@ mod tests {
             held,
             hinted_by: vec![NodeId::new("n1").unwrap()],
         };
-        let held = Held { trust: Trust::Ready, version: Some(version), value_bytes: 1, newest: true };
+        let held =
+            Held { trust: Trust::Ready, version: Some(version), ghost: None, value_bytes: 1, newest: true };
         Explanation {
             key: Key::new("k").unwrap(),
             slot: 12_706,

@@ -42,9 +42,28 @@ impl Entries {
         assert_eq!(due, BTreeSet::new(), "values that expire, but not by the wheel");
     }
 
+    /// How much of a list is ghosts.
+    pub(in crate::store) fn count_ghosts(&self, list: usize) -> Sum {
+        let mut sum = Sum::default();
+        let mut next = self.last(list);
+        while let Some(at) = next {
+            if record::is_ghost(self.head(at)) {
+                sum.count += 1;
+                sum.bytes += self.weight(at);
+            }
+            next = self.before(at);
+        }
+        sum
+    }
+
     /// Takes the entry's slots out of `slots`; returns what they are charged.
     fn check_entry(&self, at: Loc, slots: &mut BTreeSet<Loc>) -> u64 {
-        assert_eq!(self.find(self.fields(at).vnode, self.hash(at), &self.key(at)), Some(at));
+        let (vnode, hash) = (self.fields(at).vnode, self.hash(at));
+        if record::is_ghost(self.head(at)) {
+            assert_eq!((self.find_ghost(vnode, hash), self.find_by_hash(vnode, hash)), (Some(at), None));
+        } else {
+            assert_eq!(self.find(vnode, hash, &self.key(at)), Some(at));
+        }
         let mut bytes = self.arena.class(at).charge();
         assert!(slots.remove(&at));
         let (mut prev, mut next) = (at, self.second(at));

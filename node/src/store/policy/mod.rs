@@ -76,6 +76,19 @@ pub(super) trait Policy: Send {
 }
 
 impl EvictionPolicy {
+    /// What the lists are called in which a value can stand, in the order of
+    /// [`StoreStats::evictions_by_list`](super::StoreStats::evictions_by_list).
+    #[must_use]
+    pub fn lists(self) -> &'static [&'static str] {
+        match self {
+            Self::WTinyLfu => &["window", "probation", "protected"],
+            Self::S3Fifo => &["small", "main"],
+            Self::Lru => &["recency"],
+            Self::Lfu => &["uses 0-1", "uses 2-3", "uses 4-7", "uses 8-15"],
+            Self::NoEviction => &["all"],
+        }
+    }
+
     pub(super) fn for_shard(self, seed: u64) -> Box<dyn Policy> {
         match self {
             Self::WTinyLfu => Box::new(w_tiny_lfu::WTinyLfu::new(seed)),

@@ -1,7 +1,10 @@
 //! Properties of the store under random use.
 
 use super::{model::Model, *};
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{TestError, TestRunner},
+};
 
 const VNODES: u16 = 4;
 const STEP: u64 = 1_000;
@@ -30,6 +33,23 @@ enum Op {
         through: u64,
     },
     Limit(u64),
+    Seal(u16, u64),
+    Confirm(u16, u64),
+    Settle(u16, u64),
+    Adopt(u16, [Option<u64>; 3]),
+    PutGhost {
+        key: u16,
+        version: Draft,
+    },
+    List {
+        above: Option<u64>,
+        through: u64,
+        max: usize,
+    },
+    Fetch {
+        keys: Vec<u16>,
+        page_bytes: usize,
+    },
 }
 
 /// A version as drawn: when it expires depends on when it is put.
@@ -37,6 +57,8 @@ enum Op {
 struct Draft {
     ticks: u64,
     touch: u16,
+    /// How long after the value was written its expiry was changed.
+    touched_after: Option<u64>,
     expires_in: Option<u64>,
     /// `None` deletes.
     value_len: Option<usize>,
@@ -47,23 +69,33 @@ impl Draft {
     fn stamped(&self, now: UnixMillis, unique: usize) -> Stamped {
         let expires_at =
             self.expires_in.map(|steps| UnixMillis((now.0 / STEP + steps) * STEP + unique as u64));
-        match self.value_len {
+        let entry = match self.value_len {
             Some(len) => {
                 Stamped::live(tag(self.ticks), self.touch, expires_at, Value::new(vec![7; len]).unwrap())
             }
-            None => Stamped::tombstone(tag(self.ticks)),
-        }
+            None => return Stamped::tombstone(tag(self.ticks)),
+        };
+        entry.touched_at(self.touched_after.map(|ticks| tag(self.ticks + ticks)))
     }
 }
 
 fn cause() -> impl Strategy<Value = Cause> {
-    prop_oneof![3 => Just(Cause::User), 1 => Just(Cause::Repair), 1 => Just(Cause::Hint)]
+    use Cause::{Hint, Rebuild, Repair, Round, User};
+    prop_oneof![4 => Just(User), 1 => Just(Repair), 1 => Just(Hint), 1 => Just(Round), 1 => Just(Rebuild)]
 }
 
 fn draft(max_len: usize) -> impl Strategy<Value = Draft> {
     let value_len = prop_oneof![1 => Just(None), 3 => (0..200usize).prop_map(Some), 1 => (0..5_000usize).prop_map(Some), 1 => (0..max_len).prop_map(Some)];
-    (1..30u64, 0..3u16, proptest::option::of(0..5u64), value_len)
-        .prop_map(|(ticks, touch, expires_in, value_len)| Draft { ticks, touch, expires_in, value_len })
+    let touch = (0..3u16, proptest::option::weighted(0.3, 0..20u64));
+    (1..30u64, touch, proptest::option::of(0..5u64), value_len).prop_map(
+        |(ticks, (touch, touched_after), expires_in, value_len)| Draft {
+            ticks,
+            touch,
+            touched_after,
+            expires_in,
+            value_len,
+        },
+    )
 }
 
 fn ops(keys: u16, max_len: usize, limits: std::ops::Range<u64>) -> impl Strategy<Value = Vec<Op>> {
@@ -81,8 +113,27 @@ fn ops(keys: u16, max_len: usize, limits: std::ops::Range<u64>) -> impl Strategy
         1 => (0..4 * VNODES).prop_map(Op::Clear),
         2 => (0..keys, 1..30u64).prop_map(|(key, through)| Op::Forget { key, through }),
         1 => limits.prop_map(Op::Limit),
+        3 => agreement(keys, max_len),
     ];
     proptest::collection::vec(op, 1..300)
+}
+
+/// What owners do to agree, up to stamps that become later more often than not.
+fn agreement(keys: u16, max_len: usize) -> impl Strategy<Value = Op> {
+    let mark = || (0..VNODES, 1..50u64);
+    let marks =
+        [proptest::option::of(1..50u64), proptest::option::of(1..50u64), proptest::option::of(1..50u64)];
+    prop_oneof![
+        3 => mark().prop_map(|(vnode, through)| Op::Seal(vnode, through)),
+        3 => mark().prop_map(|(vnode, through)| Op::Confirm(vnode, through)),
+        3 => mark().prop_map(|(vnode, through)| Op::Settle(vnode, through)),
+        1 => (0..VNODES, marks).prop_map(|(vnode, marks)| Op::Adopt(vnode, marks)),
+        4 => (0..keys, draft(max_len)).prop_map(|(key, version)| Op::PutGhost { key, version }),
+        1 => (proptest::option::of(0..50u64), 0..50u64, 1..20usize)
+            .prop_map(|(above, through, max)| Op::List { above, through, max }),
+        1 => (proptest::collection::vec(0..keys, 1..20), 1..3_000usize)
+            .prop_map(|(keys, page_bytes)| Op::Fetch { keys, page_bytes }),
+    ]
 }
 
 /// The vnode and key of number `n`.
@@ -107,6 +158,60 @@ fn walk(store: &Store, vnode: Vnode, page_bytes: usize, now: UnixMillis) -> Vec<
     all
 }
 
+/// Walks a list page by page.
+fn list(
+    store: &Store,
+    vnode: Vnode,
+    above: Option<Tag>,
+    through: Tag,
+    max: usize,
+    now: UnixMillis,
+) -> Vec<Listed> {
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = store.list(vnode, above, through, after, max, now);
+        assert!(page.len() <= max && (next.is_none() || !page.is_empty()));
+        all.extend(page);
+        after = next;
+        if after.is_none() {
+            return all;
+        }
+    }
+}
+
+/// Fetches by hash, page by page.
+fn fetch(
+    store: &Store,
+    vnode: Vnode,
+    keys: &[Key],
+    page_bytes: usize,
+    now: UnixMillis,
+) -> Vec<(Key, Stamped)> {
+    let hashes: Vec<_> = keys.iter().map(|key| store.hash(key)).collect();
+    let (mut left, mut all) = (&hashes[..], Vec::new());
+    while !left.is_empty() {
+        let (page, answered) = store.fetch(vnode, left, page_bytes, now);
+        assert!(answered > 0);
+        all.extend(page);
+        left = &left[answered..];
+    }
+    all
+}
+
+/// Whether the store's sums are those of what the model holds.
+fn compare_digests(store: &Store, model: &mut Model, vnode: Vnode) {
+    let sum = |held: &[(Key, Version)]| {
+        held.iter()
+            .fold(0u64, |sum, (key, version)| sum.wrapping_add(digest::of_version(store.hash(key), version)))
+    };
+    let expected = model.buckets(vnode).into_iter().map(|(bucket, held)| Digest {
+        through: BUCKET_OF.end(bucket),
+        sum: sum(&held),
+        count: held.len() as u64,
+    });
+    assert_eq!(store.digests(vnode), expected.collect::<Vec<_>>());
+}
+
 /// Store and model go through `ops` side by side. The store may give things up, but must say how many.
 fn compare(store: &Store, ops: Vec<Op>) {
     let (mut model, count) = (Model::default(), ops.len());
@@ -117,7 +222,7 @@ fn compare(store: &Store, ops: Vec<Op>) {
         match op {
             Op::Get(n) => {
                 let (vnode, key) = place(n);
-                assert_eq!(store.get(vnode, &key, now), model.get(vnode, &key, now));
+                assert_eq!(store.read(vnode, &key, now), model.read(vnode, &key, now));
             }
             Op::Forget { key: n, through } => {
                 let (vnode, key) = place(n);
@@ -128,7 +233,7 @@ fn compare(store: &Store, ops: Vec<Op>) {
             }
             Op::Peek(n) => {
                 let (vnode, key) = place(n);
-                assert_eq!(store.peek(vnode, &key, now), model.peek(vnode, &key, now));
+                assert_eq!(store.look(vnode, &key, now), model.look(vnode, &key, now));
             }
             Op::Put { key: n, version, cause } => {
                 let entry = version.stamped(now, number);
@@ -156,23 +261,81 @@ fn compare(store: &Store, ops: Vec<Op>) {
             }
             Op::Clear(_) => {}
             Op::Limit(max_bytes) => store.set_max_bytes(max_bytes),
+            Op::Seal(vnode, through) => {
+                store.seal(Vnode(vnode), tag(through));
+                model.seal(Vnode(vnode), tag(through));
+            }
+            Op::Confirm(vnode, through) => {
+                store.confirm(Vnode(vnode), tag(through));
+                model.confirm(Vnode(vnode), tag(through));
+            }
+            Op::Settle(vnode, through) => {
+                store.settle(Vnode(vnode), tag(through));
+                model.settle(Vnode(vnode), tag(through));
+            }
+            Op::Adopt(vnode, marks) => {
+                let mut marks = marks.map(|ticks| ticks.map(tag));
+                marks.sort();
+                let [settled, confirmed, sealed] = marks;
+                store.adopt(Vnode(vnode), Watermarks { sealed, confirmed, settled });
+                sealed.into_iter().for_each(|through| model.seal(Vnode(vnode), through));
+                confirmed.into_iter().for_each(|through| model.confirm(Vnode(vnode), through));
+                settled.into_iter().for_each(|through| model.settle(Vnode(vnode), through));
+            }
+            Op::PutGhost { key: n, version } => {
+                let ((vnode, key), entry) = (place(n), version.stamped(now, number));
+                let version = Version { dead: false, value_hash: 0, ..entry.version() };
+                store.put_ghost(vnode, store.hash(&key), version, now);
+                model.put_ghost(vnode, &key, version, now);
+            }
+            Op::List { above, through, max } => {
+                let above = above.map(|ticks| tag(ticks + 1));
+                for vnode in (0..VNODES).map(Vnode) {
+                    let expected = model.list(store, vnode, above, tag(through + 1), now);
+                    assert_eq!(list(store, vnode, above, tag(through + 1), max, now), expected);
+                }
+            }
+            Op::Fetch { keys, page_bytes } => {
+                let of =
+                    |vnode: u16| keys.iter().map(|n| place(*n)).filter(move |(other, _)| other.0 == vnode);
+                for vnode in 0..VNODES {
+                    let keys: Vec<_> = of(vnode).map(|(_, key)| key).collect();
+                    let fetched = fetch(store, Vnode(vnode), &keys, page_bytes, now);
+                    let looked = keys.iter().filter_map(|key| match model.look(Vnode(vnode), key, now) {
+                        Found::Held(entry) => Some((key.clone(), entry)),
+                        _ => None,
+                    });
+                    assert_eq!(fetched, looked.collect::<Vec<_>>());
+                }
+            }
         }
-        let forgotten = model.forget(store, now);
+        let gone = model.follow(store, now);
         let after = store.stats();
-        let evicted = after.evictions - before.evictions;
-        assert_eq!(forgotten, evicted + after.markers_dropped - before.markers_dropped);
+        let counted = |count: fn(&StoreStats) -> u64| count(&after) - count(&before);
+        let evicted = counted(|stats| stats.evictions);
+        let fits = |count: u64, least: u64, most: u64| (least..=most + gone.unsure).contains(&count);
+        assert!(fits(evicted, gone.values, gone.values), "{evicted} of {gone:?}");
+        assert!(fits(counted(|stats| stats.markers_dropped), gone.markers_early, gone.markers), "{gone:?}");
+        assert!(fits(counted(|stats| stats.ghosts_dropped), gone.ghosts_early, gone.ghosts), "{gone:?}");
+        assert_eq!(evicted, counted(|stats| stats.evictions_by_list.iter().sum()));
+        let EvictedFor { values, markers, limit } = after.evictions_for;
+        assert_eq!(after.evictions, values + markers + limit);
         // What takes long, now and then.
         if number.is_multiple_of(16) || number + 1 == count {
             store.check();
             for vnode in (0..VNODES).map(Vnode) {
                 assert_eq!(walk(store, vnode, usize::MAX, now), model.scan(vnode, now));
+                assert_eq!(store.watermarks(vnode), model.watermarks(vnode));
+                compare_digests(store, &mut model, vnode);
             }
         }
         let stats = store.stats();
-        assert_eq!((stats.hits, stats.misses), (model.hits, model.misses));
-        if evicted == 0 && after.markers_dropped == 0 {
-            assert_eq!((stats.entries, stats.markers), model.counts());
-        }
+        assert_eq!(
+            (stats.hits, stats.misses, stats.refused.sealed),
+            (model.hits, model.misses, model.sealed)
+        );
+        assert_eq!((stats.entries, stats.markers, stats.ghosts), model.counts());
+        assert!(stats.bytes >= model.bytes() && stats.bytes <= 2 * model.bytes() + 48 * stats.entries);
     }
 }
 
@@ -181,9 +344,9 @@ fn put_both(store: &Store, model: &mut Model, n: u16, entry: Stamped, cause: Cau
     let outcome = store.put(vnode, &key, entry.clone(), cause, now);
     if matches!(outcome, PutOutcome::TooLarge { .. } | PutOutcome::Full { .. }) {
         assert!(entry.value().is_some());
-        let _ = model.peek(vnode, &key, now);
+        let _ = model.look(vnode, &key, now);
     } else {
-        assert_eq!(outcome, model.put(vnode, &key, entry, now));
+        assert_eq!(outcome, model.put(vnode, &key, entry, cause, now));
     }
 }
 
@@ -193,7 +356,7 @@ fn policy() -> impl Strategy<Value = EvictionPolicy> {
 }
 
 proptest! {
-    // With 150 operations in the middle, more than 100,000 in all.
+    // With 150 operations in the middle, 120,000 in all.
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
@@ -202,12 +365,39 @@ proptest! {
     }
 
     #[test]
-    fn with_little_memory_a_shard_says_what_it_gives_up(
-        ops in ops(60, 9_000, 100_000..300_000),
-        policy in policy(),
-        room in 100_000..200_000u64,
-    ) {
-        compare(&store_by(policy, room, 0.1), ops);
+    fn with_little_memory_a_shard_says_what_it_gives_up(uses in in_little_memory()) {
+        compare_in_little_memory(uses);
+    }
+}
+
+/// What is done to a store, its policy, and bytes of its memory.
+type Uses = (Vec<Op>, EvictionPolicy, u64);
+
+fn in_little_memory() -> impl Strategy<Value = Uses> {
+    (ops(60, 9_000, 100_000..300_000), policy(), 100_000..200_000u64)
+}
+
+fn compare_in_little_memory((ops, policy, room): Uses) {
+    compare(&store_by(policy, room, 0.1), ops);
+}
+
+#[test]
+fn the_model_catches_deliberate_bugs() {
+    for bug in ["leak_bytes", "resurrect_expired", "forget_ghost"] {
+        let config = ProptestConfig {
+            cases: 200,
+            max_shrink_iters: 0,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let mut runner = TestRunner::new(config);
+        let caught = fault::tests::with(bug, || {
+            runner.run(&in_little_memory(), |uses| {
+                compare_in_little_memory(uses);
+                Ok(())
+            })
+        });
+        assert!(matches!(caught, Err(TestError::Fail(..))), "{bug} is not caught: {caught:?}");
     }
 }
 

@@ -8,9 +8,11 @@ use shoal_proto::types::{Tag, Value, WriterId};
 const NOW: UnixMillis = UnixMillis(1_000_000);
 const HERE: Vnode = Vnode(0);
 const LIFE: Duration = Duration::from_secs(60);
-/// Makes many shards.
+const BUCKET: Duration = Duration::from_secs(3);
+const BUCKET_OF: Bucket = Bucket::new(BUCKET);
 /// What a slot for a key and a value of one byte each is charged, and one for their marker.
 const CHARGE: u64 = 32;
+/// Makes many shards.
 const AMPLE: u64 = 64 * STORE_SHARD_BYTES;
 
 fn store(max_bytes: u64, marker_share: f64) -> Store {
@@ -18,7 +20,8 @@ fn store(max_bytes: u64, marker_share: f64) -> Store {
 }
 
 fn store_by(policy: EvictionPolicy, max_bytes: u64, marker_share: f64) -> Store {
-    Store::new(StoreConfig { max_bytes, policy, vnodes: 4, seed: 7, marker_life: LIFE, marker_share })
+    let config = StoreConfig { max_bytes, policy, vnodes: 4, seed: 7, marker_life: LIFE, marker_share };
+    Store::with_bucket(config, BUCKET)
 }
 
 /// A store of one shard with room for this many values of [`small`] and no more, and for so many tombstones.
@@ -41,8 +44,10 @@ fn key(text: &str) -> Key {
     Key::new(text.to_owned()).unwrap()
 }
 
-fn tag(ticks: u64) -> Tag {
-    Tag::from_ticks(ticks, WriterId::member(1).unwrap()).unwrap()
+/// The tag of that many seconds after the beginning.
+fn tag(seconds: u64) -> Tag {
+    let at = UnixMillis(NOW.0 + 1_000 * seconds);
+    Tag::from_ticks(Tag::first_tick(at), WriterId::member(1).unwrap()).unwrap()
 }
 
 fn value(ticks: u64, expires_at: Option<UnixMillis>, bytes: impl Into<Bytes>) -> Stamped {
@@ -284,8 +289,9 @@ fn clearing_a_vnode_leaves_the_others() {
 #[test]
 fn entries_are_walked_in_the_order_of_whole_hashes() {
     let limits = Limits { bytes: AMPLE, marker_bytes: AMPLE, marker_life: LIFE };
-    let layout = Layout { vnodes: 1, seed: 7, shared_bits: 0, policy: EvictionPolicy::Lru };
-    let mut shard = Shard::new(limits, layout);
+    let policy = EvictionPolicy::Lru;
+    let layout = Layout { vnodes: 1, seed: 7, common_bytes: 0, shared_bits: 0, policy };
+    let mut shard = Shard::new(limits, layout, store(AMPLE, 0.1).agreement);
     let hash_of = |name: &str| xxh3_64_with_seed(name.as_bytes(), 7);
     let names: Vec<_> = (0..2_000).map(|n| n.to_string()).collect();
     for name in &names {
