@@ -12,6 +12,7 @@
 //! - `cluster` and `session` are the joints with the product: real nodes, the real client.
 //! - `workload` and `nemesis` drive them; `run` strings the phases together.
 //! - [`history`] and [`snapshot`] are the evidence, [`invariants`] judge it, [`report`] tells.
+//! - [`watermark`] is apart from all that: a model of one rule, small enough to be tried out in full.
 //! - `runner` (plain builds) compiles the simulation and runs one process per seed.
 //!
 //! The evidence and its judges are pure and compile in every build, so their own tests need no simulator. A client that
@@ -59,6 +60,7 @@ pub mod options;
 pub mod report;
 pub mod skew;
 pub mod snapshot;
+pub mod watermark;
 
 #[cfg(madsim)]
 mod cluster;

@@ -216,8 +216,14 @@ impl Shard {
         }
         let ghost = if found.is_none() { self.find_ghost(place.vnode, place.hash) } else { None };
         let barred = ghost.and_then(|at| self.haunted(at, entry));
-        if let Some(outcome) = barred.or_else(|| self.closed(place.vnode, entry, cause, was_live)) {
+        let closed = |shard: &mut Self| shard.closed(place.vnode, entry, cause, was_live);
+        let is_marker = self.is_marker_of(found, entry);
+        if let Some(outcome) = barred.or_else(|| (!is_marker).then(|| closed(self)).flatten()) {
             return outcome;
+        }
+        if cause != Cause::Rebuild && self.lacks_value_of(place.vnode, found, entry) {
+            self.put_ghost(place.vnode, place.hash, rank(entry), now);
+            return PutOutcome::Unchanged { was_live };
         }
         let new = new(place, entry, now);
         if let Some(refused) = self.refused(&new, found) {

@@ -118,6 +118,7 @@ const PURE: &[&str] = &[
     "shoal_sim::options",
     "shoal_sim::report",
     "shoal_sim::snapshot",
+    "shoal_sim::watermark",
 ];
 
 /// What no decision names: tasks, sockets, clocks, locks, generators nobody seeded.

@@ -83,12 +83,33 @@ impl Shard {
             Cause::Rebuild => None,
             // This owner has seen it pass.
             Cause::Round | Cause::Repair if is_confirmed => Some(PutOutcome::Unchanged { was_live }),
-            Cause::Round => None,
-            Cause::User | Cause::Hint | Cause::Repair => {
+            // What another owner held when it was read or listed, it held before it was sealed.
+            Cause::Round | Cause::Repair => None,
+            Cause::User | Cause::Hint => {
                 self.counters.refused.sealed += 1;
                 Some(PutOutcome::Sealed { through })
             }
         }
+    }
+
+    /// Whether `entry` is the marker of the very value that is held: it may take its place at any time, as time alone would
+    /// put it there.
+    pub(super) fn is_marker_of(&self, held: Option<Loc>, entry: &Stamped) -> bool {
+        let marker = entry.version();
+        let Some(value) = held.map(|at| self.entries.fields(at).rank()) else { return false };
+        marker.dead
+            && marker.expires_at.is_some()
+            && !value.dead
+            && (value.tag, value.touch) == (marker.tag, marker.touch)
+    }
+
+    /// Whether `entry` changes the expiry of a value that is not held here although this owner has confirmed that it has
+    /// all of that time: it was evicted or deleted since, and neither need have left a trace.
+    pub(super) fn lacks_value_of(&self, vnode: Vnode, held: Option<Loc>, entry: &Stamped) -> bool {
+        let version = entry.version();
+        let is_old = self.agreement.marks.of(vnode).confirmed >= Some(version.tag);
+        let is_held = held.is_some_and(|at| self.entries.fields(at).tag == version.tag);
+        version.touched_at.is_some() && !version.dead && is_old && !is_held
     }
 
     /// Gives up a value. What is settled goes without a trace, and so does what no round was ever to agree on.

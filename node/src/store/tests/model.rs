@@ -101,6 +101,10 @@ impl Model {
         let entry = entry.as_of(now);
         let found = self.look(vnode, key, now);
         let was_live = matches!(&found, Found::Held(held) if held.value().is_some());
+        let version = entry.version();
+        let same_value = matches!(&found, Found::Held(held) if held.version().tag == version.tag);
+        let is_marker = matches!(&found, Found::Held(held) if held.value().is_some()
+            && held.version().touch == version.touch && version.dead && version.expires_at.is_some());
         match found {
             Found::Held(held) if held > entry => {
                 return PutOutcome::Superseded { by: held.version(), was_live };
@@ -112,12 +116,18 @@ impl Model {
         }
         let (stamp, marks) = (Some(entry.version().stamp()), self.marked(vnode).watermarks);
         let by_owners = matches!(cause, Cause::Round | Cause::Repair);
-        if cause != Cause::Rebuild && by_owners && stamp <= marks.confirmed {
+        let may_pass = cause == Cause::Rebuild || same_value && is_marker;
+        if !may_pass && by_owners && stamp <= marks.confirmed {
             return PutOutcome::Unchanged { was_live };
         }
-        if !matches!(cause, Cause::Rebuild | Cause::Round) && stamp <= marks.sealed {
+        if !may_pass && !by_owners && stamp <= marks.sealed {
             self.sealed += 1;
             return PutOutcome::Sealed { through: marks.sealed.unwrap() };
+        }
+        let is_touch = version.touched_at.is_some() && !version.dead;
+        if cause != Cause::Rebuild && is_touch && Some(version.tag) <= marks.confirmed && !same_value {
+            self.put_ghost(vnode, key, rank(&entry), now);
+            return PutOutcome::Unchanged { was_live };
         }
         let state = if entry.value().is_some() { State::Value(entry) } else { State::Marker(entry, now) };
         self.insert(vnode, key, state);
