@@ -241,7 +241,7 @@ fn bits(set: u8, order: [usize; OWNERS]) -> u8 {
 /// The owners that take part in rounds under `status`: all, or all but the one declared stale.
 #[must_use]
 pub fn participants(status: u8) -> u8 {
-    if status % 2 == 0 { 0b111 } else { 0b110 }
+    if status.is_multiple_of(2) { 0b111 } else { 0b110 }
 }
 
 /// The bit of what was listed.
