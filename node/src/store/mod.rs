@@ -274,9 +274,9 @@ impl Store {
     /// Keeps the larger of `entry` and what is held under `key`, in one step. The bytes are copied. A user's write
     /// counts as use of the key, any other only puts a new key among the recently used.
     ///
-    /// What is neither held nor superseded, not even by a ghost, is refused where the vnode is sealed, unless a round or
-    /// a rebuild pulls it; and where it is confirmed, unless a rebuild pulls it: there, what a round or a repair brings
-    /// counts as held.
+    /// What is neither held nor superseded, not even by a ghost, is refused where the vnode is sealed, unless a round, a
+    /// repair or a rebuild brings it; and where it is confirmed, unless a rebuild does: there, what a round or a repair
+    /// brings counts as held.
     pub fn put(&self, vnode: Vnode, key: &Key, entry: Stamped, cause: Cause, now: UnixMillis) -> PutOutcome {
         let (place, entry) = (self.place(vnode, key), entry.as_of(now));
         let put = || {

@@ -354,7 +354,8 @@ impl State {
     }
 
     fn adopt(&mut self, owner: usize, status: u8) -> bool {
-        let exists = status <= self.status && (status.is_multiple_of(2) || self.declared & 1 << (status / 2) != 0);
+        let exists =
+            status <= self.status && (status.is_multiple_of(2) || self.declared & 1 << (status / 2) != 0);
         let it = &mut self.owners[owner];
         let possible = owner != 0 && exists && status > it.known;
         it.known = it.known.max(status);
